@@ -12,11 +12,11 @@ use crate::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
 use base64::Engine as _;
-use metering::command::Caller;
+use metering::requests::Caller;
 use rating::TenantId;
 use std::str::FromStr;
 use std::sync::Arc;
-use store::records::RecordError;
+use store::catalog::CatalogError;
 use tenants::key::Need;
 use tenants::{ApiKey, Authority, Scope, Tenant, TenantKind};
 
@@ -232,7 +232,7 @@ pub async fn tenant_or_own(
 ///
 /// # Errors
 /// `not_found` for everything else, and for what is no id.
-pub async fn visible<I: FromStr, T, F: Future<Output = Result<Option<T>, RecordError>>>(
+pub async fn visible<I: FromStr, T, F: Future<Output = Result<Option<T>, CatalogError>>>(
     app: &App,
     access: &Access,
     what: &str,

@@ -4,11 +4,11 @@
 use crate::cli::environment::{address, body_bytes, connections, seconds};
 use crate::database_url::{self, BadDatabaseUrl, Place};
 use crate::limits::LimitSettings;
-use crate::paying::PaymentSettings;
+use crate::payments_setup::PaymentSettings;
 use anyhow::{Context as _, bail};
 use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;
-use metering::command::BODY_BYTES_MAX;
+use metering::requests::BODY_BYTES_MAX;
 use notices::address::Reach;
 use notices::mail::Mailer;
 use std::net::SocketAddr;

@@ -4,12 +4,12 @@
 //! commission; Nord Voice sells on to "Kiel Connect" for 25 % commission. Each reseller has
 //! customers with 50.00 EUR prepaid. Planted once: a restart finds it and prints its keys again.
 
-use crate::plant::Planter;
+use crate::seed::Seeder;
 use crate::server::Running;
 use crate::state::PLATFORM;
 use anyhow::{Context, bail};
 use ledger::AccountKey;
-use metering::command::{MoneyKind, MoveMoney};
+use metering::requests::{MoneyKind, MoveMoney};
 use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step};
 use rating::{Cents, Currency, Instant, Quantity, money};
 use serde::{Deserialize, Serialize};
@@ -65,7 +65,7 @@ pub async fn start(
         .await?
         .context("the database has no platform")?;
     refuse_others_books(running, &platform).await?;
-    plant(running, &platform).await?;
+    seed(running, &platform).await?;
     let keys = match kept_keys(running, &file).await? {
         Some(keys) => keys,
         None => make_keys(running, &platform, &file).await?,
@@ -99,19 +99,19 @@ async fn refuse_others_books(running: &Running, platform: &Tenant) -> anyhow::Re
 
 /// Every step looks first whether it was taken: a start that was interrupted is finished by the
 /// next one.
-async fn plant(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
-    let planter = Planter::new(
+async fn seed(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
+    let seeder = Seeder::new(
         &running.app.records,
         &running.app.clock,
         platform.id,
         "demo",
     );
-    planter.meters(&meters()).await?;
-    let rate_card = planter
+    seeder.meters(&meters()).await?;
+    let rate_card = seeder
         .card(platform, "Wholesale", &card(WHOLESALE)?)
         .await?;
     let reseller = |seller, id, name, pricing| {
-        planter.ensure(seller, TenantKind::Reseller, (id, name), pricing, None)
+        seeder.ensure(seller, TenantKind::Reseller, (id, name), pricing, None)
     };
     let muster = reseller(
         platform,
@@ -128,10 +128,10 @@ async fn plant(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
         (&kiel, &[("delta-3", "Delta e.K.")]),
     ];
     for (seller, customers) in shops {
-        let rate_card = planter.card(seller, "Retail", &card(RETAIL)?).await?;
+        let rate_card = seeder.card(seller, "Retail", &card(RETAIL)?).await?;
         for customer in customers {
             let pricing = Pricing::Wholesale { rate_card };
-            let customer = planter
+            let customer = seeder
                 .ensure(
                     seller,
                     TenantKind::Customer,
@@ -186,17 +186,17 @@ async fn make_keys(running: &Running, platform: &Tenant, file: &Path) -> anyhow:
         .tenant_by_external_id(platform, FIRST_RESELLER)
         .await?
         .context("the demo's reseller is gone")?;
-    let planter = Planter::new(records, &running.app.clock, platform.id, "demo");
+    let seeder = Seeder::new(records, &running.app.clock, platform.id, "demo");
     let keys = Keys {
-        platform_admin: planter
+        platform_admin: seeder
             .key(platform, Scope::PlatformAdmin, "demo: platform admin", None)
             .await?
             .1,
-        muster_telecom_admin: planter
+        muster_telecom_admin: seeder
             .key(&muster, Scope::TenantAdmin, "demo: Muster Telecom", None)
             .await?
             .1,
-        muster_telecom_usage: planter
+        muster_telecom_usage: seeder
             .key(
                 &muster,
                 Scope::UsageWrite,

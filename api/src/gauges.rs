@@ -7,7 +7,7 @@ use crate::watchdog;
 use crate::{backups, timekeeper};
 use metrics::gauge;
 use rating::Instant;
-use store::records::Standing;
+use store::catalog::Standing;
 use store::schema_version;
 
 /// What waits in the database is counted this often, in seconds.
@@ -39,7 +39,7 @@ pub async fn of_process(app: &App) {
 ///
 /// # Errors
 /// It did not answer.
-pub async fn of_database(app: &App) -> Result<(), store::records::RecordError> {
+pub async fn of_database(app: &App) -> Result<(), store::catalog::CatalogError> {
     let Standing {
         unrated,
         holds,

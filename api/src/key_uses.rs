@@ -4,7 +4,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use rating::Instant;
 use rating::ids::ApiKeyId;
-use store::records::{RecordError, Records};
+use store::catalog::{Catalog, CatalogError};
 
 /// Since they were written last, and before.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl KeyUses {
 
     /// # Errors
     /// The database did not take it; it is written the next time.
-    pub async fn write(&self, records: &Records) -> Result<(), RecordError> {
+    pub async fn write(&self, records: &Catalog) -> Result<(), CatalogError> {
         let due: Vec<(ApiKeyId, Instant)> = self
             .uses
             .iter()

@@ -12,7 +12,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{NotUntil, Quota, RateLimiter};
-use metering::command::BATCH_EVENTS_MAX;
+use metering::requests::BATCH_EVENTS_MAX;
 use metrics::counter;
 use rating::ids::ApiKeyId;
 use std::num::NonZeroU32;

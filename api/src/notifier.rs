@@ -5,9 +5,9 @@ use crate::config::Config;
 use crate::state::App;
 use anyhow::Context as _;
 use notices::Clock;
-use notices::courier::Courier;
+use notices::delivery_worker::DeliveryWorker;
 use notices::post::Poster;
-use notices::witness::Witness;
+use notices::recorder::NoticeRecorder;
 use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
@@ -20,8 +20,8 @@ const PURGE_EVERY_ROUNDS: u64 = 600;
 pub struct Notifier {
     app: App,
     /// What it saw and did not write down yet outlives a panic.
-    witness: Arc<Mutex<Witness>>,
-    pub courier: Courier,
+    recorder: Arc<Mutex<NoticeRecorder>>,
+    pub deliveries: DeliveryWorker,
 }
 
 impl Notifier {
@@ -35,27 +35,27 @@ impl Notifier {
         };
         let mailer = config.mail.mailer().context("cannot send e-mail")?;
         let poster = Poster::new(config.reach()).context("cannot send webhooks")?;
-        let courier = Courier::new(app.records.clone(), clock.clone(), poster, mailer);
+        let deliveries = DeliveryWorker::new(app.records.clone(), clock.clone(), poster, mailer);
         Ok(Self {
             app: app.clone(),
-            witness: Arc::new(Mutex::new(Witness::new(app.engine.clone(), clock))),
-            courier,
+            recorder: Arc::new(Mutex::new(NoticeRecorder::new(app.engine.clone(), clock))),
+            deliveries,
         })
     }
 
     /// Until it is cancelled: attempts under way then are tried again by whoever comes next.
     pub async fn run(self, token: CancellationToken) {
-        let mut witness = self.witness.lock().await;
+        let mut recorder = self.recorder.lock().await;
         let (mut rounds, mut round) = (Rounds::new(STEP_EVERY, token), 0_u64);
         while rounds.next().await {
             round += 1;
-            if let Err(error) = witness.step().await {
+            if let Err(error) = recorder.step().await {
                 tracing::warn!(%error, "notices were not written down");
             }
             if self.app.held.is_held() {
                 continue;
             }
-            if let Err(error) = self.courier.step().await {
+            if let Err(error) = self.deliveries.step().await {
                 tracing::warn!(%error, "notices were not sent");
             }
             if round.is_multiple_of(PURGE_EVERY_ROUNDS)

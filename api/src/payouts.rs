@@ -4,7 +4,7 @@
 use crate::clock;
 use crate::state::App;
 use std::time::Duration;
-use store::records::Actor;
+use store::catalog::Actor;
 use supervisor::{CancellationToken, Rounds};
 
 const EVERY: Duration = Duration::from_secs(5);

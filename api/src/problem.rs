@@ -8,18 +8,18 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use metering::command::Problem;
+use i18n::Locale;
 use metering::failures;
+use metering::requests::Problem;
 use payments::payouts;
 use payments::provider::ProviderError;
 use rating::validate::Mistake;
 use serde::Serialize;
+use store::catalog::CatalogError;
 use store::journal::JournalError;
-use store::records::RecordError;
 use tenants::{Invalid, NotAllowed};
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ObjectBuilder, Schema, Type};
-use wording::Locale;
 
 /// Status and title of every code. Codes that are not listed are refusals of the content: 422.
 const TABLE: &[(&str, u16, &str)] = &[
@@ -399,11 +399,11 @@ pub fn problem_body<'a>(
 /// Title and detail of a code in another language than English, whose details say more.
 fn translated(code: &str, locale: Locale) -> Option<(String, String)> {
     let key = format!("problem-{}", code.replace('_', "-"));
-    let is_written = locale != Locale::En && wording::has(&key);
+    let is_written = locale != Locale::En && i18n::has(&key);
     is_written.then(|| {
         (
-            wording::say(locale, &key, &[]),
-            wording::say(locale, &format!("{key}.detail"), &[]),
+            i18n::say(locale, &key, &[]),
+            i18n::say(locale, &format!("{key}.detail"), &[]),
         )
     })
 }
@@ -483,20 +483,20 @@ impl From<Vec<Mistake>> for ApiProblem {
     }
 }
 
-impl From<RecordError> for ApiProblem {
-    fn from(error: RecordError) -> Self {
+impl From<CatalogError> for ApiProblem {
+    fn from(error: CatalogError) -> Self {
         match error {
-            RecordError::NotFound { what } => Self::not_found(what),
-            RecordError::Ambiguous { .. } => Self::new("ambiguous_id", error.to_string()),
-            RecordError::Conflict { field, detail } => Self::field("conflict", field, detail),
-            RecordError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
-            RecordError::NotAllowed(NotAllowed {
+            CatalogError::NotFound { what } => Self::not_found(what),
+            CatalogError::Ambiguous { .. } => Self::new("ambiguous_id", error.to_string()),
+            CatalogError::Conflict { field, detail } => Self::field("conflict", field, detail),
+            CatalogError::Invalid { field, detail } => Self::field("invalid_field", field, detail),
+            CatalogError::NotAllowed(NotAllowed {
                 code,
                 field,
                 detail,
             }) => Self::field(code, field, detail),
-            RecordError::Overtaken => Self::new("idempotency_in_progress", error.to_string()),
-            RecordError::Db(error) => {
+            CatalogError::Overtaken => Self::new("idempotency_in_progress", error.to_string()),
+            CatalogError::Db(error) => {
                 failures::count();
                 Self::unavailable(&error)
             }
@@ -531,7 +531,7 @@ impl From<ProviderError> for ApiProblem {
 impl From<payouts::Error> for ApiProblem {
     fn from(error: payouts::Error) -> Self {
         match error {
-            payouts::Error::Records(error) => error.into(),
+            payouts::Error::Catalog(error) => error.into(),
             payouts::Error::Journal(error) => error.into(),
             payouts::Error::Provider(error) => error.into(),
             payouts::Error::Refused(problem) => problem.into(),
@@ -609,13 +609,13 @@ mod tests {
     #[test]
     fn the_catalogues_know_codes_by_the_same_titles() {
         let titled = |(code, _, _): &&(&str, u16, &str)| {
-            wording::has(&format!("problem-{}", code.replace('_', "-")))
+            i18n::has(&format!("problem-{}", code.replace('_', "-")))
         };
         let known: Vec<_> = TABLE.iter().filter(titled).collect();
         assert!(known.len() > 20, "{known:?}");
         for (code, _, title) in known {
             assert_eq!(
-                wording::say(
+                i18n::say(
                     Locale::En,
                     &format!("problem-{}", code.replace('_', "-")),
                     &[]

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::state::App;
 use anyhow::Context as _;
-use notices::courier::Courier;
+use notices::delivery_worker::DeliveryWorker;
 
 /// The settings with their secrets as the files have them now.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub struct Reread {
 }
 
 /// Takes them, or says why not.
-pub fn reload(app: &App, courier: &Courier, reread: anyhow::Result<Reread>) {
-    match reread.and_then(|reread| take(app, courier, reread)) {
+pub fn reload(app: &App, deliveries: &DeliveryWorker, reread: anyhow::Result<Reread>) {
+    match reread.and_then(|reread| take(app, deliveries, reread)) {
         Ok(taken) if taken.is_empty() => {
             tracing::warn!(
                 "nothing is read again: of the secrets of Stripe and of the mail server none lies \
@@ -36,7 +36,7 @@ pub fn reload(app: &App, courier: &Courier, reread: anyhow::Result<Reread>) {
 /// Whatever can fail comes first.
 fn take(
     app: &App,
-    courier: &Courier,
+    deliveries: &DeliveryWorker,
     Reread { config, from_files }: Reread,
 ) -> anyhow::Result<Vec<&'static str>> {
     let mailer = config.mail.mailer()?;
@@ -52,6 +52,6 @@ fn take(
     if let Some((stripe, renewal)) = stripe {
         stripe.renew(renewal);
     }
-    courier.mail_through(mailer);
+    deliveries.mail_through(mailer);
     Ok(from_files)
 }

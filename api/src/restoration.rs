@@ -6,7 +6,7 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use std::sync::RwLock;
 use std::time::Duration;
-use store::records::{RecordError, Records, Restoration};
+use store::catalog::{Catalog, CatalogError, Restoration};
 use supervisor::{CancellationToken, Rounds};
 
 /// Another process may have been told.
@@ -21,7 +21,7 @@ impl Held {
     ///
     /// # Errors
     /// It cannot be read.
-    pub async fn read(records: &Records) -> Result<Self, RecordError> {
+    pub async fn read(records: &Catalog) -> Result<Self, CatalogError> {
         let restoration = records.restoration().await?;
         if let Some(restoration) = restoration {
             tracing::warn!(
@@ -82,12 +82,12 @@ pub async fn watch(app: App, token: CancellationToken) {
 
 /// # Errors
 /// The database cannot be read.
-pub async fn look(app: &App) -> Result<(), RecordError> {
+pub async fn look(app: &App) -> Result<(), CatalogError> {
     let restoration = app.records.restoration().await?;
     if app.held.is_held() && restoration.is_none() {
         tracing::info!("resumed after a restore: payouts, automatic top-ups and deliveries go on");
     }
     app.held.set(restoration);
-    app.desk.hold_charges(restoration.is_some());
+    app.payments.hold_charges(restoration.is_some());
     Ok(())
 }

@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use metering::engine::NotDrained;
-use notices::courier::Courier;
+use notices::delivery_worker::DeliveryWorker;
 use std::net::SocketAddr;
 use std::time::Duration;
 use supervisor::{CancellationToken, CutOff, Until};
@@ -83,7 +83,7 @@ pub struct Running {
     pub app: App,
     /// The platform's first key, on the first start over an empty directory.
     pub admin_key: Option<String>,
-    courier: Courier,
+    deliveries: DeliveryWorker,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), NotDrained>>,
 }
@@ -113,7 +113,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         );
     }
     let notifier = Notifier::new(config, &app)?;
-    let courier = notifier.courier.clone();
+    let deliveries = notifier.deliveries.clone();
     let (stop, stopped) = watch::channel(false);
     let server = Server {
         listener,
@@ -129,7 +129,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
         address,
         app,
         admin_key,
-        courier,
+        deliveries,
         stop,
         task,
     })
@@ -155,7 +155,7 @@ impl Running {
         loop {
             tokio::select! {
                 () = signals.any() => return self.stop().await,
-                _ = hangups.recv() => reload::reload(&self.app, &self.courier, reread()),
+                _ = hangups.recv() => reload::reload(&self.app, &self.deliveries, reread()),
             }
         }
     }
@@ -342,7 +342,7 @@ fn start_tasks(app: &App, notifier: Notifier) {
         Box::pin(upkeep::keep_up(app, token))
     });
     supervised("payments", Until::Shutdown, |app, token| {
-        Box::pin(async move { app.desk.work(token).await })
+        Box::pin(async move { app.payments.work(token).await })
     });
     supervised("payouts", Until::Shutdown, |app, token| {
         Box::pin(payouts::keep_up(app, token))

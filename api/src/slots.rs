@@ -8,13 +8,13 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use metering::command::Problem;
+use i18n::Locale;
+use metering::requests::Problem;
 use metrics::counter;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
-use wording::Locale;
 
 /// Beyond the limit, for `/health` and `/metrics` alone.
 const SPARE: usize = 32;

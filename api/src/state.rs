@@ -11,7 +11,7 @@ use crate::http::measures::{self, Measures};
 use crate::http::turns::Turns;
 use crate::key_uses::KeyUses;
 use crate::limits::Limits;
-use crate::paying;
+use crate::payments_setup;
 use crate::readiness::Readiness;
 use crate::restoration::Held;
 use crate::timekeeper;
@@ -21,18 +21,18 @@ use metering::directory::Directory;
 use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use notices::address::Reach;
-use payments::desk::Desk;
 use payments::payouts::Payouts;
+use payments::service::PaymentService;
 use payments::stripe::Stripe;
 use rating::TenantId;
 use rating::ids::ApiKeyId;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use store::catalog::{Actor, Catalog, NewTenant, Platform};
 use store::db::{Db, PostgresOptions};
 use store::journal::Journal;
 use store::postgres::{PostgresJournal, PostgresJournalOptions};
-use store::records::{Actor, NewTenant, Platform, Records};
 use store::sqlite::SqliteJournal;
 use supervisor::Supervisor;
 use tenants::{Agreement, ApiKey, Scope, Tenant, TenantKind};
@@ -50,7 +50,7 @@ pub struct App(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub engine: Engine,
-    pub records: Records,
+    pub records: Catalog,
     pub journal: Arc<dyn Journal>,
     pub clock: Clock,
     pub limits: Limits,
@@ -85,7 +85,7 @@ pub struct Shared {
     /// Where backups are written.
     pub backup_dir: Option<PathBuf>,
     /// Money in and out through the payment provider.
-    pub desk: Desk,
+    pub payments: PaymentService,
     pub payouts: Payouts,
     /// The provider itself, where it is Stripe: its secrets are read again.
     pub stripe: Option<Arc<Stripe>>,
@@ -114,7 +114,7 @@ pub struct Opened {
 /// The database cannot be opened or read.
 pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
-    let records = Records::new(&db);
+    let records = Catalog::new(&db);
     let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
     let begun = records
         .begin_audit_heads()
@@ -143,9 +143,9 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let held = Held::read(&records)
         .await
         .context("cannot read whether the database was restored")?;
-    let (desk, payouts, stripe) =
-        paying::put_together(config, &records, &engine, &clock, platform).await?;
-    desk.hold_charges(held.is_held());
+    let (payments, payouts, stripe) =
+        payments_setup::put_together(config, &records, &engine, &clock, platform).await?;
+    payments.hold_charges(held.is_held());
     // What begins at 0 needs the recorder.
     let metrics = metrics_handle()?;
     let data_dir = match config.database()? {
@@ -153,7 +153,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         Place::Postgres(_) => None,
     };
     let app = App(Arc::new(Shared {
-        desk,
+        payments,
         stripe,
         engine,
         records,
@@ -222,7 +222,7 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
 
 /// The platform's tenant; made with its first admin key when there is none.
 async fn platform_of(
-    records: &Records,
+    records: &Catalog,
     clock: &Clock,
     creates: bool,
 ) -> anyhow::Result<(TenantId, Option<String>)> {
@@ -315,7 +315,7 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
 
 impl App {
     /// The records as a key reads them: those of its root only, save for the platform's own keys.
-    pub fn records_of(&self, access: &Access) -> Records {
+    pub fn records_of(&self, access: &Access) -> Catalog {
         match access.tenant.kind {
             TenantKind::Platform => self.records.clone(),
             _ => self.records.within(access.key.root),

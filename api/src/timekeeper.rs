@@ -7,11 +7,11 @@
 
 use crate::clock::{self, Clock, STEP_SECS_MAX, Step};
 use crate::state::App;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::TenantId;
 use std::time::Duration;
+use store::catalog::{Actor, Catalog, CatalogError, ClockStep};
 use store::journal::{Journal, JournalError};
-use store::records::{Actor, ClockStep, RecordError, Records};
 use supervisor::{CancellationToken, Rounds};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ pub enum Error {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
-    Records(#[from] RecordError),
+    Catalog(#[from] CatalogError),
 }
 
 /// At the start there is no earlier reading to compare with: the books have one. A clock that is
@@ -59,7 +59,7 @@ pub enum Error {
 /// # Errors
 /// The books cannot be read.
 pub async fn begin(
-    records: &Records,
+    records: &Catalog,
     journal: &dyn Journal,
     clock: &Clock,
     platform: TenantId,
@@ -123,11 +123,11 @@ fn actor(clock: &Clock, platform: TenantId, reason: &str) -> Actor {
 /// # Errors
 /// The database failed; nothing is accepted.
 pub async fn accept_now(
-    records: &Records,
+    records: &Catalog,
     clock: &Clock,
     actor: &Actor,
     platform: TenantId,
-) -> Result<(), RecordError> {
+) -> Result<(), CatalogError> {
     let wall = clock
         .stepped()
         .map_or_else(|| clock.now(), |step| step.wall);
@@ -154,7 +154,7 @@ async fn look(
     app: &App,
     process: i64,
     kept: Option<ClockStep>,
-) -> Result<Option<ClockStep>, RecordError> {
+) -> Result<Option<ClockStep>, CatalogError> {
     match (app.clock.stepped(), kept) {
         (None, None) => Ok(None),
         (Some(step), None) => {

@@ -10,16 +10,16 @@ mod common;
 
 use compact_str::format_compact;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use metering::command::{Caller, EventAnswer, Outcome, UsageEvent};
+use metering::requests::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
 use rating::card::{CardDoc, MeterTerms};
 use rating::{
     AgreementId, CardVersionId, Currency, Instant, Quantity, RateCardId, TenantId, ids::MeterId,
 };
 use std::sync::Arc;
+use store::catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
 use store::db::Db;
 use store::memory::MemoryJournal;
-use store::records::{Actor, Meter, NewTenant, RateCard, Records};
 use tenants::{Agreement, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 
 const RESELLERS: i64 = 100;
@@ -77,7 +77,7 @@ fn customer_id(reseller: i64, customer: i64) -> i64 {
     1_000 + reseller * 1_000 + customer
 }
 
-async fn card(records: &Records, actor: &Actor, id: i64, price: &str) {
+async fn card(records: &Catalog, actor: &Actor, id: i64, price: &str) {
     let card = RateCard {
         id: RateCardId(id),
         owner: PLATFORM,
@@ -103,7 +103,7 @@ async fn card(records: &Records, actor: &Actor, id: i64, price: &str) {
 }
 
 async fn engine(db: &Db) -> Engine {
-    let records = Records::new(db);
+    let records = Catalog::new(db);
     let actor = Actor {
         key: None,
         tenant: PLATFORM,
@@ -155,7 +155,7 @@ async fn engine(db: &Db) -> Engine {
     )
 }
 
-fn batch(number: usize) -> Vec<Result<UsageEvent, (String, metering::command::Problem)>> {
+fn batch(number: usize) -> Vec<Result<UsageEvent, (String, metering::requests::Problem)>> {
     let event = |index: usize| {
         let spread = (number * BATCH + index).wrapping_mul(7_919);
         let (reseller, customer) = (

@@ -19,22 +19,22 @@ use store::hash::{BatchHasher, GENESIS, Row};
 use store::journal::{Batch, Journal, Seq};
 use store::sqlite::SqliteJournal;
 
-#[path = "../../store/src/suite/till.rs"]
+#[path = "../../store/src/suite/test_ledger.rs"]
 #[expect(
     dead_code,
     reason = "shared with the journal's suite, which uses all of it"
 )]
-mod till;
+mod test_ledger;
 
 const BATCHES: [i64; 3] = [1, 100, 1_000];
 const CUSTOMERS: i64 = 10_000;
 const ROOTS: i64 = 100;
 
-fn next_batch(till: &mut till::Till, sold: &mut i64, size: i64) -> Batch {
+fn next_batch(test_ledger: &mut test_ledger::TestLedger, sold: &mut i64, size: i64) -> Batch {
     for event in *sold..*sold + size {
         // 7919 is prime: every customer once before any of them comes again.
         let customer = event * 7_919 % CUSTOMERS;
-        till.sale(
+        test_ledger.sale(
             TenantId(100 + customer % ROOTS),
             TenantId(10_000 + customer),
             &event.to_string(),
@@ -42,7 +42,7 @@ fn next_batch(till: &mut till::Till, sold: &mut i64, size: i64) -> Batch {
         );
     }
     *sold += size;
-    till.ring_up()
+    test_ledger.ring_up()
 }
 
 fn commit(criterion: &mut Criterion) {
@@ -57,13 +57,13 @@ fn commit(criterion: &mut Criterion) {
                 .expect("a database");
             SqliteJournal::open(&db).await.expect("a journal")
         });
-        let made = RefCell::new((till::Till::default(), 0));
+        let made = RefCell::new((test_ledger::TestLedger::default(), 0));
         let mut committed = 0;
         group.throughput(Throughput::Elements(size.unsigned_abs()));
         group.bench_function(format!("commit {size}"), |bencher| {
             let setup = || {
-                let (till, sold) = &mut *made.borrow_mut();
-                next_batch(till, sold, size)
+                let (test_ledger, sold) = &mut *made.borrow_mut();
+                next_batch(test_ledger, sold, size)
             };
             bencher.iter_batched(
                 setup,

@@ -7,7 +7,7 @@ mod common;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use formats::input::{Parsed, Row, asterisk, cdr::Options, cloudevents, freeswitch, json, ndjson};
-use metering::command::UsageEvent;
+use metering::requests::UsageEvent;
 use rating::Quantity;
 use std::hint::black_box;
 

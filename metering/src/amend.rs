@@ -1,28 +1,29 @@
 //! Voids and corrections: the month as if the event had never been reported (`taken.rs`), posted
 //! through the same carry.
 
+use crate::batch_executor::{BatchExecutor, Earlier, refused};
 use crate::charge::{self, Charges};
-use crate::command::{Outcome, Posted, Problem};
+use crate::command::{Amended, CommandResult};
+use crate::distinct_value;
 use crate::flats;
-use crate::member;
-use crate::prepare::Prepared;
+use crate::prepare::RatedEvent;
 use crate::reach::is_above;
+use crate::requests::{Outcome, Posted, Problem};
 use crate::segments;
 use crate::shares;
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
-use crate::turn::{Earlier, Turn, refused};
 use crate::void::{Below, Void};
-use crate::work::{Amended, Done};
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
 use rating::usage::Unrated;
 use rating::{Cents, Exact, Overflow, link, rounding};
 use store::hash;
 use store::journal::{
-    Body, Charge, ChargePricing, CounterKey, Kind, Personal, Place, Record, Seq, Steps, Trail,
+    Charge, ChargePricing, CounterKey, EntryPayload, JournalEntry, Kind, Personal, Place, Seq,
+    Steps, Trail,
 };
 
-impl Turn {
+impl BatchExecutor {
     /// `None`: the event had never been priced, and now never will be.
     pub fn void(&mut self, void: &Void) -> Result<Option<Posted>, Problem> {
         if let Some(earlier) = self
@@ -56,7 +57,7 @@ impl Turn {
         self.post_void(void, &charges)?;
         self.carry(void.tenant(), &charges);
         backs.iter().for_each(|back| self.shrink(back));
-        member::remove(void, &mut self.states);
+        distinct_value::remove(void, &mut self.states);
         let places = backs.iter().filter_map(|back| back.taken.place).collect();
         let index = self.push(void_record(void, charges, places), key);
         self.amend(void.original.seq, Kind::Void, index);
@@ -81,9 +82,11 @@ impl Turn {
         }
         for (was, is) in &taken.moved {
             self.states
-                .members
+                .distinct_values
                 .set(was.key(key), segments::stands(false));
-            self.states.members.set(is.key(key), segments::stands(true));
+            self.states
+                .distinct_values
+                .set(is.key(key), segments::stands(true));
         }
     }
 
@@ -334,7 +337,7 @@ impl Turn {
 
     /// Both or neither. What the void alone would cost its author need not be covered, only what
     /// both come to.
-    pub fn correct(&mut self, void: &Void, event: Box<Prepared>) -> Result<Amended, Problem> {
+    pub fn correct(&mut self, void: &Void, event: Box<RatedEvent>) -> Result<Amended, Problem> {
         let again = self.earlier(void.named.keyed()).is_some();
         let before = self.save();
         let limit = self.author_limit(void)?;
@@ -347,7 +350,7 @@ impl Turn {
             .lack_seen_by(event.sender)
             .map(|lack| lack.detail.clone());
         let outcome = match self.usage(event) {
-            Done::Event(outcome) => outcome,
+            CommandResult::Event(outcome) => outcome,
             _ => Outcome::Rejected(not_its_own()),
         };
         match outcome {
@@ -422,7 +425,7 @@ impl Turn {
         })
     }
 
-    fn void_posted(&self, record: &Record) -> Result<Option<Posted>, Problem> {
+    fn void_posted(&self, record: &JournalEntry) -> Result<Option<Posted>, Problem> {
         if record.body.charges.is_empty() {
             Ok(None)
         } else {
@@ -513,9 +516,9 @@ const TOO_LARGE: &str = "without this event others of the month would cost more,
 /// The engine looks again and retries on this code.
 pub const OVERTAKEN: &str = "overtaken";
 
-fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> Record {
+fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> JournalEntry {
     let charged = &void.charged;
-    let body = Body {
+    let body = EntryPayload {
         currency: charged.body.currency,
         meter: charged.body.meter.clone(),
         quantity: rating::Quantity(-charged.body.quantity.0),
@@ -524,7 +527,7 @@ fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> Record {
         postings: Vec::new(),
         reason: void.reason.clone(),
         refers_to: Some(void.original.seq),
-        member: charged.body.member.clone(),
+        distinct_value: charged.body.distinct_value.clone(),
         trail: Trail {
             key: void.key,
             steps: (void.last.is_some() || !void.open.is_empty() || !places.is_empty()).then(
@@ -538,9 +541,9 @@ fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> Record {
                 },
             ),
         },
-        ..Body::default()
+        ..EntryPayload::default()
     };
-    Record {
+    JournalEntry {
         seq: Seq(0),
         kind: Kind::Void,
         tenant: void.tenant(),

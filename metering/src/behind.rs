@@ -3,16 +3,16 @@
 //! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those
 //! that need much take turns.
 
-use crate::command::Problem;
 use crate::directory::Directory;
 use crate::engine::journal_problem;
+use crate::requests::Problem;
 use crate::segments;
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, TenantId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use store::journal::{Charge, Counted, CounterKey, Journal, Place, Record, StateKeys};
+use store::journal::{Charge, Counted, CounterKey, Journal, JournalEntry, Place, StateKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Segments behind an event that are worked out again, and written. Behind a change of prices there
@@ -49,7 +49,7 @@ impl LongVoids {
 #[derive(Debug, Clone, Copy)]
 pub struct Taken<'a> {
     pub root: TenantId,
-    pub charged: &'a Record,
+    pub charged: &'a JournalEntry,
     /// By charge.
     pub cards: &'a [Option<Arc<CompiledCard>>],
     /// Where its charges count. It may change until the void's turn, which then asks to look again.
@@ -96,7 +96,7 @@ impl Behind {
             let segments = taken.segments(key, counted)?;
             is_long |= values.max(segments.into()) >= LONG;
             if segments > 0 {
-                all.all_members.push(*key);
+                all.all_distinct_values.push(*key);
                 versions.extend(counted.segment.by.map(|by| by.version));
             }
         }
@@ -105,11 +105,15 @@ impl Behind {
         } else {
             None
         };
-        if !all.all_members.is_empty() {
-            let members = journal.load(&all).await.map_err(journal_problem)?.members;
-            for key in &all.all_members {
+        if !all.all_distinct_values.is_empty() {
+            let distinct_values = journal
+                .load(&all)
+                .await
+                .map_err(journal_problem)?
+                .distinct_values;
+            for key in &all.all_distinct_values {
                 // Also of those in front of the event: they say which flats were charged by then.
-                let ended = segments::closed(members.iter(), *key, 0);
+                let ended = segments::closed(distinct_values.iter(), *key, 0);
                 versions.extend(
                     ended
                         .values()
@@ -119,7 +123,7 @@ impl Behind {
             }
         }
         let mut behind = Self {
-            whole: all.all_members,
+            whole: all.all_distinct_values,
             versions: HashMap::new(),
             turn,
         };

@@ -10,12 +10,12 @@
 //! A carry has no currency: it is settled in that of the customer's latest agreement, like the
 //! usage that went on with it.
 
-use crate::command::Problem;
+use crate::batch_executor::{BatchExecutor, refused};
+use crate::command::{Command, CommandResult};
 use crate::directory::record_problem;
 use crate::engine::{Engine, journal_problem};
 use crate::plan::settlement_of;
-use crate::turn::{Turn, refused};
-use crate::work::{Done, Work};
+use crate::requests::Problem;
 use compact_str::CompactString;
 use ledger::{Event, LinkCharge, Settlement};
 use rating::usage::Counter;
@@ -23,7 +23,7 @@ use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, Tena
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use store::journal::{
-    Body, Charge, ChargePricing, Identity, Kind, Namespace, Record, Seq, StateKeys,
+    Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, StateKeys,
 };
 use tenants::{Agreement, Tenant};
 
@@ -120,7 +120,7 @@ impl Settling {
         }
     }
 
-    fn record(&self, charges: Vec<Charge>, now: Instant) -> Record {
+    fn record(&self, charges: Vec<Charge>, now: Instant) -> JournalEntry {
         let identity = Identity {
             root: self.root,
             reporter: None,
@@ -128,14 +128,14 @@ impl Settling {
             source: CompactString::const_new(SOURCE),
             id: self.customer.to_string(),
         };
-        let body = Body {
+        let body = EntryPayload {
             currency: Some(self.currency),
             charges,
             reason: self.reason.to_owned(),
-            ..Body::default()
+            ..EntryPayload::default()
         };
         let (seq, kind, tenant, none) = (Seq(0), Kind::CarrySettled, self.customer, [0; 16]);
-        Record {
+        JournalEntry {
             seq,
             kind,
             tenant,
@@ -179,7 +179,7 @@ fn settled(
     })
 }
 
-impl Turn {
+impl BatchExecutor {
     /// Whether there was anything to settle.
     pub fn settle_carries(&mut self, settling: &Settling) -> Result<bool, Problem> {
         let carries = self.states.carries_of(settling.customer);
@@ -265,15 +265,15 @@ impl Engine {
         let done = self
             .submit(
                 ended
-                    .map(|one| Work::SettleCarries(Box::new(one)))
+                    .map(|one| Command::SettleCarries(Box::new(one)))
                     .collect(),
             )
             .await?;
         let mut settled = 0;
         for one in done {
             match one {
-                Done::Settled(Ok(anything)) => settled += usize::from(anything),
-                Done::Settled(Err(problem)) => {
+                CommandResult::Settled(Ok(anything)) => settled += usize::from(anything),
+                CommandResult::Settled(Err(problem)) => {
                     tracing::warn!(%problem, "what is carried of a customer could not be settled")
                 }
                 _ => {}

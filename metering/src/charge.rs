@@ -3,10 +3,10 @@
 
 use crate::counters;
 use crate::directory::Customer;
+use crate::distinct_value;
 use crate::flats;
-use crate::member;
 use crate::plan::{Base, LinkTerms};
-use crate::prepare::{ByCard, Kept, MeasuredLink, Method, Plan, Prepared};
+use crate::prepare::{ByCard, UnratedReason, MeasuredLink, Method, Plan, RatedEvent};
 use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
@@ -73,11 +73,11 @@ fn exhausted(charges: &[Charge], plan: &Plan, account: AccountKey) -> usize {
 /// Prices the links of the plan that can be priced at the present counters and carries. Changes
 /// nothing.
 pub fn price_standing(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     customer: &Customer,
     plan: &Plan,
     states: &States,
-) -> Result<Priced, Kept> {
+) -> Result<Priced, UnratedReason> {
     match price(prepared, customer, plan, states) {
         Ok(charges) => Ok(Priced {
             charges,
@@ -89,11 +89,11 @@ pub fn price_standing(
 
 /// The same where not every link can be priced: those above.
 fn price_upper(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     customer: &Customer,
     plan: &Plan,
     states: &States,
-) -> Result<Priced, Kept> {
+) -> Result<Priced, UnratedReason> {
     let carries = states.carries_of(customer.tenant.id);
     let mut links: SmallVec<[_; 4]> = plan
         .open
@@ -109,7 +109,7 @@ fn price_upper(
                 .map(Option::as_ref)
                 .collect::<SmallVec<[_; 4]>>(),
         );
-        let below = below.map_err(|overflow| Kept(Unrated::from(overflow).code()))?;
+        let below = below.map_err(|overflow| UnratedReason(Unrated::from(overflow).code()))?;
         let carry = carry_of(carries, link.agreement.buyer);
         let charge = match (link.method, &below) {
             (Method::Commission { floor: None, .. }, None) => Err(BELOW_UNKNOWN),
@@ -129,7 +129,7 @@ fn price_upper(
         .flatten()
         .collect();
     if charges.is_empty() {
-        Err(Kept(standing::reason(&open)))
+        Err(UnratedReason(standing::reason(&open)))
     } else {
         Ok(Priced { charges, open })
     }
@@ -137,11 +137,11 @@ fn price_upper(
 
 /// Prices every link of the plan at the present counters and carries. Changes nothing.
 pub fn price(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     customer: &Customer,
     plan: &Plan,
     states: &States,
-) -> Result<Charges, Kept> {
+) -> Result<Charges, UnratedReason> {
     let links = plan.links();
     let mut charges = Charges::with_capacity(links.len());
     let carries = states.carries_of(customer.tenant.id);
@@ -152,12 +152,12 @@ pub fn price(
                 link.base,
                 &charges.iter().map(Some).collect::<SmallVec<[_; 4]>>(),
             )
-            .map_err(|overflow| Kept(Unrated::from(overflow).code()))?,
+            .map_err(|overflow| UnratedReason(Unrated::from(overflow).code()))?,
         };
         let carry = carry_of(carries, link.agreement.buyer);
         match price_link(prepared, plan, &link, (below, &charges), carry, states) {
             Ok(charge) => charges.push(charge),
-            Err(unrated) => return Err(Kept(unrated.code())),
+            Err(unrated) => return Err(UnratedReason(unrated.code())),
         }
     }
     Ok(charges)
@@ -216,7 +216,7 @@ fn base_price(charge: &Charge, above: &[Option<u16>]) -> Result<Below, Overflow>
 
 /// A commission without a floor.
 fn price_share(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     (commission_bp, below, charges): (u16, Option<Below>, &[Charge]),
@@ -259,7 +259,7 @@ fn price_share(
 
 #[inline]
 fn price_link(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     (below, charges): (Option<Below>, &[Charge]),
@@ -337,7 +337,7 @@ fn price_link(
 /// What a card makes of an event, and of its counter.
 #[inline]
 fn price_card(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     (by, counter): (&ByCard, Option<CounterKey>),
@@ -354,7 +354,7 @@ fn price_card(
         return card.price(measured, &usage, &Counter::default(), &Counter::default());
     };
     let counted = states.counted(&key);
-    let after = member::after(prepared, plan, link, (key, &counted.counter), states)?;
+    let after = distinct_value::after(prepared, plan, link, (key, &counted.counter), states)?;
     let mut priced = card.price(measured, &usage, &counted.counter, &after)?;
     if let Some(flats) = flats::due(by, key, &counted, &after, states)? {
         priced.exact = priced.exact.checked_add(flats.due)?;
@@ -372,7 +372,7 @@ fn price_card(
 /// `commission`: basis points and what they come to; `None` where the price below is not known: the
 /// floor is all there is.
 fn price_floored(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     (commission_bp, commission): (u16, Option<Exact>),

@@ -1,238 +1,337 @@
-//! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
+//! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
-use crate::lacks::Lack;
-use compact_str::CompactString;
-pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
-use ledger::{AccountKey, Limit, Posting};
-use rating::{
-    Cents, Currency, Instant, Quantity, TenantId,
-    ids::{ApiKeyId, HoldId},
+use crate::carries::Settling;
+use crate::prepare::RatedEvent;
+use crate::reporters::Reporters;
+use crate::requests::{
+    HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem,
+    SellerCover,
 };
-use smallvec::SmallVec;
-use store::journal::{Kind, OpenLink, Record, Seq};
-use tenants::Scope;
+use crate::void::Void;
+use rating::{Currency, Instant, TenantId, ids::HoldId};
+use std::sync::Arc;
+use store::journal::{Identity, Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
 
-/// Bytes of one request body.
-pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How far ahead of the engine's clock an event may be.
-pub const FUTURE_SECS_MAX: i64 = 300;
-
-/// Who asks: the subtree a key sees, and what it may do. Comes from the key, never from the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    pub tenant: TenantId,
-    /// The key's own root: unknown customers' events are kept here.
-    pub root: TenantId,
-    pub scope: Scope,
-    /// Kept with what it does; `None`: the server's own.
-    pub key: Option<ApiKeyId>,
+#[derive(Debug, Clone)]
+pub enum Command {
+    Usage(Box<RatedEvent>),
+    /// A kept event, tried again on request.
+    RateUnrated {
+        kept: Arc<JournalEntry>,
+        prepared: Box<RatedEvent>,
+    },
+    Void(Box<Void>),
+    /// A void and a new event in one step, or neither.
+    Correct {
+        void: Box<Void>,
+        event: Box<RatedEvent>,
+    },
+    /// A report from above in the place of one from below with other content. `own`: its sender's
+    /// kept event, tried again.
+    Overrule {
+        lower: Seq,
+        /// `None`: the lower one cannot be taken back, so both stand.
+        void: Option<Box<Void>>,
+        event: Box<RatedEvent>,
+        own: Option<Arc<JournalEntry>>,
+    },
+    PlaceHold(Box<HoldCommand>),
+    ExtendHold {
+        hold: HoldId,
+        named: Named,
+        work: Box<HoldCommand>,
+    },
+    ReleaseHold {
+        hold: HoldId,
+        named: Named,
+        currency: Currency,
+    },
+    Money {
+        named: Named,
+        command: Box<MoveMoney>,
+        received_at: Instant,
+    },
+    Payment {
+        named: Named,
+        command: Box<PostPayment>,
+        received_at: Instant,
+    },
+    /// What a tenant had in one balance with a seller that collects itself goes to the seller's
+    /// book, once.
+    Reclassify {
+        named: Named,
+        tenant: TenantId,
+        currency: Currency,
+        received_at: Instant,
+    },
+    SettleCarries(Box<Settling>),
+    /// Nothing of its own: the batch it is in expires what is over.
+    Sweep {
+        root: TenantId,
+    },
 }
 
-impl HoldAnswer {
-    pub(crate) fn covered(self) -> Covered {
-        if self.looks.is_empty() {
-            Covered::Hold(self)
-        } else {
-            Covered::Looks(self.looks)
+/// A command's identity with its key in the journal.
+#[derive(Debug, Clone)]
+pub struct Named {
+    pub identity: Identity,
+    key: u64,
+}
+
+impl Named {
+    pub fn new(identity: Identity, journal: &dyn Journal) -> Self {
+        Self {
+            key: journal.identity_key(identity.name()),
+            identity,
+        }
+    }
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+    pub fn keyed(&self) -> Keyed<'_> {
+        Keyed {
+            key: self.key,
+            name: self.identity.name(),
         }
     }
 }
 
-/// The answer to one event of a batch, in order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventAnswer {
-    pub id: String,
-    pub outcome: Outcome,
-    /// Where it has no price, or not on every link: what is lacking, from the customer's own link
-    /// up.
-    pub lacks: Vec<Lack>,
-    /// A duplicate of what was taken back meanwhile: its first cents are not owed any more.
-    pub voided: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    Rated(Posted),
-    /// Some links are charged, from the platform's down; the others are open.
-    PartlyRated {
-        /// What is posted so far. `balance` is the customer's only where its own link is not open.
-        posted: Posted,
-        /// From the customer's own link up.
-        open: Vec<OpenLink>,
-        duplicate: bool,
-    },
-    /// The first cents and the present balance.
-    Duplicate(Posted),
-    /// A resend of an event that is still unrated.
-    Unrated {
-        reason: String,
-        duplicate: bool,
-    },
-    Rejected(Problem),
-}
-
-/// What an event moved.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
-    pub seq: Seq,
-    pub customer: TenantId,
-    pub currency: Currency,
-    /// What the customer was debited (negative: given back).
-    pub debit: Cents,
-    /// From the platform down: each seller's part; sums to `debit`. Below zero: a seller that pays
-    /// for what is open below it.
-    pub splits: SmallVec<[(TenantId, Cents); 3]>,
-    /// The customer's posted balance after this event (a duplicate: now).
-    pub balance: Cents,
-    /// A capture that was larger than its hold: by how many cents of the customer.
-    pub over_hold: Option<Cents>,
-    /// The report from below, with other content, whose place it took.
-    pub overruled: Option<Seq>,
-}
-
-/// Takes an event back, or corrects it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VoidRequest {
-    pub source: String,
-    pub id: String,
-    /// Whose event, if the caller sees several roots that may use the same ids.
-    pub customer: Option<String>,
-    /// Idempotency-Key.
-    pub key: String,
-    pub reason: String,
-    /// What the caller's own balance covers, where links above stand; `None`: all that is posted on
-    /// it.
-    pub cover: Option<SellerCover>,
-}
-
-/// What rating kept events again came to.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AgainSummary {
-    pub rated: u64,
-    /// Still open on some of their links.
-    pub partly_rated: u64,
-    /// Still without a price, by reason.
-    pub unrated: Vec<(String, u64)>,
-    /// Where to go on; `None`: every kept event was tried.
-    pub next: Option<Seq>,
-}
-
-/// A dry run: the same code as the charge, nothing written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quote {
-    pub posted: Posted,
-    /// The record as it would have been written, for `explain`.
-    pub record: Record,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceHold {
-    /// The caller's key (Idempotency-Key or the event's id): the hold's identity, source "default"
-    /// unless given.
-    pub key: String,
-    /// The usage expected; its `id` is the one the capture may carry.
-    pub usage: UsageEvent,
-    /// The request does not say when it begins: now. Sent again, it begins later and is the same.
-    pub begins_now: bool,
-    /// Absent: as long as the usage lasts, see [`crate::holds::ttl_secs`].
-    pub ttl_secs: Option<u32>,
-    /// Telephony: hold for the longest duration the balance pays for, up to `usage.quantity`.
-    pub as_much_as_possible: bool,
-}
-
-/// What a seller has on an account that the platform collects on, and how much of it is commission
-/// that it withholds: a look at it. What came in since does not count, so that an old look only
-/// refuses more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SellerCover {
-    pub account: AccountKey,
-    /// Posted, before what is withheld was worked out.
-    pub posted: Cents,
-    pub withheld: Cents,
-}
-
-/// What a hold was answered that asks for the sellers' covers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Covered {
-    Hold(HoldAnswer),
-    /// Nothing was set aside: the covers of these accounts must be known first.
-    Looks(Vec<AccountKey>),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HoldAnswer {
+/// A hold to be placed, or extended to, with the usage it is for.
+#[derive(Debug, Clone)]
+pub struct HoldCommand {
     pub id: HoldId,
-    pub customer: TenantId,
-    pub currency: Currency,
-    /// Cents set aside per account of the chain.
-    pub amounts: Vec<(AccountKey, Cents)>,
-    /// Granted quantity (≤ asked with `as_much_as_possible`).
-    pub quantity: Quantity,
-    pub state: ledger::HoldState,
-    pub expires_at: Instant,
-    pub duplicate: bool,
-    /// Not empty: nothing was set aside, since the covers of these accounts are not known.
-    pub looks: Vec<AccountKey>,
+    pub prepared: Box<RatedEvent>,
+    pub ttl_secs: u32,
+    pub as_much_as_possible: bool,
+    /// `Some`: a seller's account is debited only where what it withholds is known. `None`:
+    /// commission counts as money.
+    pub covers: Option<Vec<SellerCover>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MoneyKind {
-    /// External → balance.
-    TopUp,
-    /// Signed: positive credits the account from the root's external account, negative debits it.
-    Adjustment,
+/// What became of a command.
+#[derive(Debug)]
+pub enum CommandResult {
+    Event(Outcome),
+    /// Nothing yet: a report from below has to be taken back in the same step, and how must be
+    /// found out first.
+    Overrules(Box<Overrules>),
+    Amended(Result<Amended, Problem>),
+    Hold(Result<HoldAnswer, Problem>),
+    Money(Result<MoneyAnswer, Problem>),
+    Payment(Result<PaymentPosted, Problem>),
+    /// Whether something moved.
+    Reclassified(Result<bool, Problem>),
+    /// Whether anything was carried.
+    Settled(Result<bool, Problem>),
+    Swept,
 }
 
+/// An event in the place of one that somebody below reported.
+#[derive(Debug)]
+pub struct Overrules {
+    pub event: Box<RatedEvent>,
+    /// Its sender's kept event, tried again.
+    pub own: Option<Arc<JournalEntry>>,
+    /// `None`: it came in the same batch, and is on record by now.
+    pub lower: Option<Arc<JournalEntry>>,
+}
+
+/// What a void, and the event in its place, moved. `None`: nothing had been posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MoveMoney {
-    pub kind: MoneyKind,
-    /// Idempotency-Key.
-    pub key: String,
-    pub account: AccountKey,
-    pub root: TenantId,
-    pub cents: Cents,
-    /// A human's reason; required for adjustments.
-    pub reason: String,
+pub struct Amended {
+    pub void: Option<Posted>,
+    pub event: Option<Posted>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MoneyAnswer {
-    pub seq: Seq,
-    pub account: AccountKey,
-    pub cents: Cents,
-    pub balance: Cents,
-    pub duplicate: bool,
+impl CommandResult {
+    pub fn overrules(
+        event: Box<RatedEvent>,
+        own: Option<Arc<JournalEntry>>,
+        lower: Option<Arc<JournalEntry>>,
+    ) -> Self {
+        Self::Overrules(Box::new(Overrules { event, own, lower }))
+    }
+    /// Records of this batch were named by their index (−1 − index); the journal has placed them.
+    pub fn place(&mut self, placed: &Placed) {
+        let fix = |seq: &mut Seq| {
+            if let Ok(index) = usize::try_from(-1 - seq.0) {
+                *seq = placed.at(index);
+            }
+        };
+        match self {
+            Self::Event(
+                Outcome::Rated(posted)
+                | Outcome::PartlyRated { posted, .. }
+                | Outcome::Duplicate(posted),
+            ) => fix(&mut posted.seq),
+            Self::Amended(Ok(amended)) => amended
+                .void
+                .iter_mut()
+                .chain(&mut amended.event)
+                .for_each(|posted| fix(&mut posted.seq)),
+            Self::Money(Ok(answer)) => fix(&mut answer.seq),
+            Self::Payment(Ok(posted)) => fix(&mut posted.seq),
+            Self::Event(_)
+            | Self::Overrules(_)
+            | Self::Amended(Err(_))
+            | Self::Hold(_)
+            | Self::Money(Err(_))
+            | Self::Payment(Err(_)) => {}
+            Self::Reclassified(_) | Self::Settled(_) | Self::Swept => {}
+        }
+    }
 }
 
-/// A step of a payment or a payout. Its name is ours: whoever died before it heard the answer sends
-/// the step again, perhaps with other postings because it knows more by now, and hears what was
-/// posted under that name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostPayment {
-    /// Whose steps these are: `stripe`, `payouts`.
-    pub source: CompactString,
-    /// Unique per root and source.
-    pub key: String,
-    pub root: TenantId,
-    /// Whose statement shows it.
-    pub tenant: TenantId,
-    pub currency: Currency,
-    pub kind: Kind,
-    /// Between accounts of this root.
-    pub postings: Vec<Posting>,
-    /// Accounts that must be able to pay what they lose by it. Empty: what happened is posted.
-    pub limits: Vec<Limit>,
-    pub reason: String,
+impl Command {
+    /// Of the batch before its own: neither its records nor what it amended.
+    pub fn needs_only_states(&self) -> bool {
+        match self {
+            Self::Usage(_)
+            | Self::PlaceHold(_)
+            | Self::ExtendHold { .. }
+            | Self::ReleaseHold { .. }
+            | Self::Money { .. }
+            | Self::Payment { .. }
+            | Self::Reclassify { .. }
+            | Self::SettleCarries(_)
+            | Self::Sweep { .. } => true,
+            Self::RateUnrated { .. } | Self::Void(_) | Self::Correct { .. } | Self::Overrule { .. } => {
+                false
+            }
+        }
+    }
+    /// The root whose books it moves; a lane works through each root's commands in order.
+    pub fn root(&self) -> TenantId {
+        match self {
+            Self::Usage(prepared) | Self::RateUnrated { prepared, .. } => prepared.name().name.root,
+            Self::Void(void) | Self::Correct { void, .. } => void.named.identity.root,
+            Self::Overrule { event, .. } => event.name().name.root,
+            Self::PlaceHold(work) => work.prepared.name().name.root,
+            Self::ExtendHold { named, .. }
+            | Self::ReleaseHold { named, .. }
+            | Self::Money { named, .. }
+            | Self::Payment { named, .. } => named.identity.root,
+            Self::Reclassify { named, .. } => named.identity.root,
+            Self::SettleCarries(settling) => settling.root,
+            Self::Sweep { root } => *root,
+        }
+    }
+    /// Another root whose books or lists it may change as well.
+    pub fn other_root(&self) -> Option<TenantId> {
+        let other = match self {
+            Self::RateUnrated { kept, .. } => kept.identity.root,
+            Self::Overrule { own, .. } => own.as_ref()?.identity.root,
+            Self::Void(void) => void.original.identity.root,
+            Self::Correct { event, .. } => event.name().name.root,
+            _ => return None,
+        };
+        (other != self.root()).then_some(other)
+    }
+    /// Who reports usage by it, and where.
+    pub fn reported(&self) -> Option<(TenantId, Reporter)> {
+        let event = match self {
+            Self::Usage(event)
+            | Self::RateUnrated {
+                prepared: event, ..
+            }
+            | Self::Correct { event, .. }
+            | Self::Overrule { event, .. } => event,
+            _ => return None,
+        };
+        Some((event.root, event.reporter))
+    }
+    /// The event that it takes back.
+    fn void(&self) -> Option<&Void> {
+        match self {
+            Self::Void(void) | Self::Correct { void, .. } => Some(void),
+            Self::Overrule { void, .. } => void.as_deref(),
+            _ => None,
+        }
+    }
+    /// Whether anybody else may have reported its events.
+    pub fn has_others(&self) -> bool {
+        let event = match self {
+            Self::Usage(event)
+            | Self::RateUnrated {
+                prepared: event, ..
+            }
+            | Self::Correct { event, .. }
+            | Self::Overrule { event, .. } => event,
+            Self::Void(void) => return void.others().next().is_some(),
+            _ => return false,
+        };
+        event.others().next().is_some()
+            || self
+                .void()
+                .is_some_and(|void| void.others().next().is_some())
+    }
+    /// Another root whose reporters it asks for.
+    pub fn voided_in(&self) -> Option<TenantId> {
+        self.void().map(|void| void.original.identity.root)
+    }
+    /// Finds the names by which others may have reported its events.
+    pub fn look_beside(&mut self, reporters: &Reporters, journal: &dyn Journal) {
+        let void =
+            |void: &mut Void| void.look_beside(reporters.of(void.original.identity.root), journal);
+        let event = |event: &mut RatedEvent| event.look_beside(reporters.of(event.root), journal);
+        match self {
+            Self::Usage(usage)
+            | Self::RateUnrated {
+                prepared: usage, ..
+            } => event(usage),
+            Self::Void(taken) => void(taken),
+            Self::Correct {
+                void: taken,
+                event: usage,
+            } => {
+                void(taken);
+                event(usage);
+            }
+            Self::Overrule {
+                void: taken,
+                event: usage,
+                ..
+            } => {
+                taken.as_deref_mut().map(void);
+                event(usage);
+            }
+            _ => {}
+        }
+    }
+    /// Names under which the journal may already know the command.
+    pub fn names<'a>(&'a self, into: &mut Vec<Keyed<'a>>) {
+        match self {
+            Self::Usage(prepared) => usage_names(prepared, into),
+            Self::RateUnrated { prepared, .. } => {
+                into.push(prepared.name());
+                into.extend(prepared.others().map(|(_, keyed)| keyed));
+            }
+            Self::Void(void) => void_names(void, into),
+            Self::Correct { void, event } => {
+                void_names(void, into);
+                usage_names(event, into);
+            }
+            // Its void has no name that anybody looks up.
+            Self::Overrule { event, .. } => usage_names(event, into),
+            Self::PlaceHold(work) => into.push(work.prepared.name()),
+            Self::ExtendHold { named, .. }
+            | Self::ReleaseHold { named, .. }
+            | Self::Money { named, .. }
+            | Self::Payment { named, .. } => into.push(named.keyed()),
+            Self::Reclassify { named, .. } => into.push(named.keyed()),
+            Self::SettleCarries(_) | Self::Sweep { .. } => {}
+        }
+    }
 }
 
-/// What is posted under the name of a step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PaymentPosted {
-    pub seq: Seq,
-    /// Of the first command under this name.
-    pub postings: Vec<Posting>,
-    pub reason: String,
-    pub at: Instant,
-    /// It had been posted before.
-    pub duplicate: bool,
+fn usage_names<'a>(prepared: &'a RatedEvent, into: &mut Vec<Keyed<'a>>) {
+    into.push(prepared.name());
+    into.extend(prepared.unattributed());
+    into.extend(prepared.others().map(|(_, keyed)| keyed));
+}
+
+fn void_names<'a>(void: &'a Void, into: &mut Vec<Keyed<'a>>) {
+    into.push(void.named.keyed());
+    into.extend(void.named_before.as_ref().map(Named::keyed));
+    into.extend(void.others());
 }

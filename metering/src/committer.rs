@@ -5,16 +5,16 @@
 //! Invariants: an answer goes out only after its commit is durable; a batch that fails leaves
 //! nothing behind and every caller hears of it; the queue is bounded in events.
 
-use crate::command::Problem;
+use crate::balance_monitor::BalanceMonitor;
+use crate::batch_executor::Known;
+use crate::command::{Command, CommandResult};
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
 use crate::failures;
-use crate::flights::{Ahead, Flight, Flights, Landed};
+use crate::in_flight::{Ahead, InFlightBatch, InFlightBatches, Landed};
 use crate::lanes;
-use crate::lookout::Lookout;
 use crate::reporters::Reporters;
-use crate::turn::Known;
+use crate::requests::Problem;
 use crate::watch::{Outcomes, Post, Stage, Ticket, Watch};
-use crate::work::{Done, Work};
 use ledger::{Hold, HoldState};
 use rating::Instant;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ pub const COMMIT_COMMANDS_MAX: usize = 6_000;
 /// Commands that are worth a batch of their own while the one before is not yet durable.
 const AHEAD_COMMANDS_MIN: usize = 1_000;
 /// Batches that may be under way at once: one is written while the next is made ready.
-const FLIGHTS_MAX: usize = 2;
+const IN_FLIGHT_MAX: usize = 2;
 
 /// The engine's clock: an argument, so that tests can move it.
 pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
@@ -39,14 +39,14 @@ pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 /// Commands of one caller, in order, with the way back.
 #[derive(Debug)]
 pub struct Job {
-    pub work: Vec<Work>,
+    pub work: Vec<Command>,
     pub reply: Reply,
     pub place: OwnedSemaphorePermit,
     /// At the queue's post.
     pub waits: Ticket,
 }
 
-pub type Reply = oneshot::Sender<Result<Vec<Done>, Problem>>;
+pub type Reply = oneshot::Sender<Result<Vec<CommandResult>, Problem>>;
 
 /// The bounded way in.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl Queue {
     }
 
     /// Waits until the commands are durable; refuses at once when too much is waiting.
-    pub async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+    pub async fn submit(&self, work: Vec<Command>) -> Result<Vec<CommandResult>, Problem> {
         if work.is_empty() {
             return Ok(Vec::new());
         }
@@ -110,14 +110,15 @@ pub struct Started {
 }
 
 /// Starts the one committer, or the lanes, as the journal wants it.
-pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Started {
+pub fn start(journal: Arc<dyn Journal>, clock: Clock, balance_monitor: BalanceMonitor) -> Started {
     let (jobs, waiting) = mpsc::unbounded_channel();
     let places = Arc::new(Semaphore::new(QUEUE_COMMANDS_MAX));
     let outcomes = Outcomes::default();
     let (worker, posts) = match journal.locking().map(|locking| locking.lanes()) {
         Some(lanes) => {
             let post = Post::new("hand-out");
-            let (workers, ways) = lanes::start(&journal, &clock, &lookout, &outcomes, lanes);
+            let (workers, ways) =
+                lanes::start(&journal, &clock, &balance_monitor, &outcomes, lanes);
             let posts: Vec<Post> = std::iter::once(post.clone())
                 .chain(ways.iter().map(|way| way.post.clone()))
                 .collect();
@@ -138,7 +139,7 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
                     Committer {
                         journal,
                         clock,
-                        lookout,
+                        balance_monitor,
                         outcomes,
                         waiting,
                         post,
@@ -167,7 +168,7 @@ pub fn start(journal: Arc<dyn Journal>, clock: Clock, lookout: Lookout) -> Start
 struct Committer {
     journal: Arc<dyn Journal>,
     clock: Clock,
-    lookout: Lookout,
+    balance_monitor: BalanceMonitor,
     outcomes: Outcomes,
     waiting: mpsc::UnboundedReceiver<Job>,
     post: Post,
@@ -193,23 +194,23 @@ struct Waiter {
 impl Committer {
     async fn run(mut self) {
         let _staffed = self.post.staff();
-        let mut flights = Flights::default();
-        while let Some(jobs) = self.next(&mut flights).await {
+        let mut in_flight = InFlightBatches::default();
+        while let Some(jobs) = self.next(&mut in_flight).await {
             // The callers of a batch that panicked hear of it as its answers are dropped.
-            if caught("committer", self.serve(jobs, &mut flights))
+            if caught("committer", self.serve(jobs, &mut in_flight))
                 .await
                 .is_err()
             {
-                flights.land_all().await;
+                in_flight.land_all().await;
             }
             self.post.at(Stage::Idle);
         }
-        flights.land_all().await;
+        in_flight.land_all().await;
     }
 
     /// All that is waiting. While batches are under way only when it is much: small ones gather
     /// into one.
-    async fn next(&mut self, flights: &mut Flights) -> Option<Vec<Job>> {
+    async fn next(&mut self, in_flight: &mut InFlightBatches) -> Option<Vec<Job>> {
         let (mut jobs, mut commands) = (Vec::new(), 0);
         loop {
             while commands < COMMIT_COMMANDS_MAX {
@@ -219,12 +220,12 @@ impl Committer {
                 commands += job.work.len();
                 jobs.push(job);
             }
-            if commands >= AHEAD_COMMANDS_MIN || (flights.is_empty() && !jobs.is_empty()) {
+            if commands >= AHEAD_COMMANDS_MIN || (in_flight.is_empty() && !jobs.is_empty()) {
                 return Some(jobs);
             }
             let next = tokio::select! {
                 biased;
-                _all = flights.land_all(), if !flights.is_empty() => None,
+                _all = in_flight.land_all(), if !in_flight.is_empty() => None,
                 job = self.waiting.recv() => match job {
                     Some(job) => Some(job),
                     None => return (!jobs.is_empty()).then_some(jobs),
@@ -238,7 +239,7 @@ impl Committer {
     }
 
     /// Takes the turns of these jobs, and starts to commit what they came to.
-    async fn serve(&self, jobs: Vec<Job>, flights: &mut Flights) {
+    async fn serve(&self, jobs: Vec<Job>, in_flight: &mut InFlightBatches) {
         let mut work = Vec::with_capacity(jobs.iter().map(|job| job.work.len()).sum());
         let mut callers = Callers {
             waiters: Vec::with_capacity(jobs.len()),
@@ -253,34 +254,41 @@ impl Committer {
             });
             work.append(&mut job.work);
         }
-        let executed = match self.execute(work, flights).await {
+        let executed = match self.execute(work, in_flight).await {
             Ok(executed) => executed,
             Err(error) => return callers.fail(&error),
         };
         let nothing = executed.batch.records.is_empty() && executed.batch.settled.is_empty();
         // What is small is durable before a task of its own would have begun.
         let small = executed.batch.records.len() < AHEAD_COMMANDS_MIN;
-        let room = if small { 0 } else { FLIGHTS_MAX - 1 };
-        if !flights.land_down_to(room).await {
+        let room = if small { 0 } else { IN_FLIGHT_MAX - 1 };
+        if !in_flight.land_down_to(room).await {
             return callers.fail(&before_failed());
         }
         if nothing {
             callers.answer(executed.done);
         } else if small {
-            let sighting = self.lookout.look(&executed.batch, &executed.below_cost);
+            let observations = self
+                .balance_monitor
+                .look(&executed.batch, &executed.below_cost);
             self.post.at(Stage::Commit);
             let committed = self.journal.commit(executed.batch).await;
             if committed.is_ok() {
-                self.lookout.tell(sighting);
+                self.balance_monitor.tell(observations);
             }
             callers.hear(committed, executed.done);
         } else {
-            flights.push(self.depart(executed, callers, flights.last()));
+            in_flight.push(self.depart(executed, callers, in_flight.last()));
         }
     }
 
     /// Commits in a task of its own, after the batch before, and answers there.
-    fn depart(&self, executed: Executed, callers: Callers, before: Option<Landed>) -> Flight {
+    fn depart(
+        &self,
+        executed: Executed,
+        callers: Callers,
+        before: Option<Landed>,
+    ) -> InFlightBatch {
         let Executed {
             done,
             mut batch,
@@ -294,13 +302,13 @@ impl Committer {
             fresh,
             reporters,
         });
-        let (journal, lookout) = (Arc::clone(&self.journal), self.lookout.clone());
+        let (journal, balance_monitor) = (Arc::clone(&self.journal), self.balance_monitor.clone());
         let (tell, landed) = watch::channel(None);
         let (commits, waits) = (self.commits.clone(), self.commits.enter());
         tokio::spawn(async move {
             let _waits = waits;
             journal.pack(&mut batch);
-            let sighting = lookout.look(&batch, &below_cost);
+            let observations = balance_monitor.look(&batch, &below_cost);
             let well = match before {
                 Some(mut before) => before.wait().await,
                 None => true,
@@ -314,14 +322,14 @@ impl Committer {
             if committed.is_ok() {
                 // Before the batch behind it is committed: the last to tell of an account tells of
                 // its last balance.
-                lookout.tell(sighting);
+                balance_monitor.tell(observations);
             }
             // Before anybody hears of it: who sends again must not be worked out on what was lost.
             // Nobody asks after the committer has ended.
             let _told = tell.send(Some(committed.is_ok()));
             callers.hear(committed, done);
         });
-        Flight {
+        InFlightBatch {
             landed: Landed(landed),
             ahead,
         }
@@ -340,18 +348,18 @@ impl Committer {
 
     async fn execute(
         &self,
-        mut work: Vec<Work>,
-        flights: &mut Flights,
+        mut work: Vec<Command>,
+        in_flight: &mut InFlightBatches,
     ) -> Result<Executed, JournalError> {
         self.post.at(Stage::Find);
-        let (reporters, known) = self.meet(&mut work, flights).await?;
+        let (reporters, known) = self.meet(&mut work, in_flight).await?;
         let now = self.now().await?;
         self.post.at(Stage::Holds);
-        let expired = self.sweep(now, flights).await?;
+        let expired = self.sweep(now, in_flight).await?;
         self.post.at(Stage::Load);
         let execution = Execution {
             journal: &*self.journal,
-            flights,
+            in_flight,
         };
         Ok(Executed {
             reporters,
@@ -364,23 +372,23 @@ impl Committer {
     /// Commands are many and far apart in memory: their names are gathered once for both.
     async fn meet(
         &self,
-        work: &mut [Work],
-        flights: &mut Flights,
+        work: &mut [Command],
+        in_flight: &mut InFlightBatches,
     ) -> Result<(Reporters, Known), JournalError> {
         let execution = Execution {
             journal: &*self.journal,
-            flights,
+            in_flight,
         };
         let reporters = execution.look_beside(work).await?;
         let names = names_of(work);
-        if flights.let_pass(work, &names) {
+        if in_flight.may_run_ahead(work, &names) {
             return Ok((reporters, execution.known(&names).await?));
         }
-        flights.land_all().await;
+        in_flight.land_all().await;
         // All that have reported are known to the journal now.
         let execution = Execution {
             journal: &*self.journal,
-            flights,
+            in_flight,
         };
         let reporters = execution.look_beside(work).await?;
         Ok((reporters, execution.known(&names_of(work)).await?))
@@ -388,13 +396,17 @@ impl Committer {
 
     /// Holds that are over, to be expired at the head of the batch; a full page is a step of its
     /// own.
-    async fn sweep(&self, now: Instant, flights: &mut Flights) -> Result<Vec<Hold>, JournalError> {
+    async fn sweep(
+        &self,
+        now: Instant,
+        in_flight: &mut InFlightBatches,
+    ) -> Result<Vec<Hold>, JournalError> {
         loop {
             let mut expired = self.journal.expired_holds(now, SWEEP_HOLDS_MAX).await?;
             if expired.len() < SWEEP_HOLDS_MAX {
                 let is_due = |hold: &Hold| hold.state == HoldState::Open && hold.is_over(now);
                 let newest = |hold: &Hold| {
-                    flights
+                    in_flight
                         .ahead()
                         .rev()
                         .find_map(|ahead| ahead.state.holds.get(&hold.id))
@@ -402,14 +414,14 @@ impl Committer {
                 expired.retain(|hold| newest(hold).is_none_or(is_due));
                 return Ok(expired);
             }
-            if !flights.is_empty() {
-                if !flights.land_all().await {
+            if !in_flight.is_empty() {
+                if !in_flight.land_all().await {
                     return Err(before_failed());
                 }
                 continue;
             }
             expire_page(&*self.journal, now, &expired).await?;
-            self.lookout.expired(&expired);
+            self.balance_monitor.expired(&expired);
         }
     }
 }
@@ -428,7 +440,7 @@ fn before_failed() -> JournalError {
 
 impl Callers {
     /// What became of their batch.
-    fn hear(self, committed: Result<Placed, JournalError>, mut done: Vec<Done>) {
+    fn hear(self, committed: Result<Placed, JournalError>, mut done: Vec<CommandResult>) {
         match committed {
             Ok(placed) => {
                 self.outcomes.durable();
@@ -439,7 +451,7 @@ impl Callers {
         }
     }
 
-    fn answer(self, done: Vec<Done>) {
+    fn answer(self, done: Vec<CommandResult>) {
         let mut done = done.into_iter();
         for Waiter {
             commands,

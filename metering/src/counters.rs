@@ -6,7 +6,7 @@
 
 use crate::digest::Digest;
 use crate::directory::Customer;
-use crate::prepare::{MeasuredLink, Plan, Prepared};
+use crate::prepare::{MeasuredLink, Plan, RatedEvent};
 use crate::states::States;
 use rating::TenantId;
 use rating::card::Aggregation;
@@ -20,7 +20,7 @@ use tenants::TenantKind;
 pub type Candidates = SmallVec<[CounterKey; 2]>;
 
 /// Empty: the link has none.
-pub fn candidates(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Candidates {
+pub fn candidates(prepared: &RatedEvent, plan: &Plan, link: &MeasuredLink<'_>) -> Candidates {
     let mut found = Candidates::new();
     let Some(by) = link.method.by_card() else {
         return found;
@@ -55,7 +55,7 @@ pub fn candidates(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> 
 
 /// The one that the event counts in.
 pub fn counter(
-    prepared: &Prepared,
+    prepared: &RatedEvent,
     plan: &Plan,
     link: &MeasuredLink<'_>,
     states: &States,

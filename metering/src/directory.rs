@@ -9,18 +9,18 @@ mod ahead;
 mod watch;
 
 use crate::cache::Generation;
-use crate::command::{Caller, Problem};
 use crate::customers::Customers;
 use crate::failures;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
+use crate::requests::{Caller, Problem};
 use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
+use store::catalog::{CardVersion, Catalog, CatalogError, RateCard};
 use store::journal::Reporter;
-use store::records::{CardVersion, RateCard, RecordError, Records};
 use supervisor::CancellationToken;
 use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
@@ -76,7 +76,7 @@ pub struct Directory {
 
 #[derive(Debug)]
 struct Inner {
-    records: Records,
+    records: Catalog,
     generation: Generation,
     customers: Customers,
     timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
@@ -93,7 +93,7 @@ struct Inner {
 }
 
 impl Directory {
-    pub fn new(records: Records) -> Self {
+    pub fn new(records: Catalog) -> Self {
         Self {
             inner: Arc::new(Inner {
                 records,
@@ -111,7 +111,7 @@ impl Directory {
         }
     }
 
-    pub fn records(&self) -> &Records {
+    pub fn records(&self) -> &Catalog {
         &self.inner.records
     }
 
@@ -249,7 +249,7 @@ impl Directory {
             let page = self
                 .inner
                 .records
-                .children(platform, after, store::records::LIST_ROWS_MAX)
+                .children(platform, after, store::catalog::LIST_ROWS_MAX)
                 .await
                 .map_err(record_problem)?;
             roots.extend(page.data.iter().map(|tenant| tenant.id));
@@ -324,7 +324,7 @@ impl Directory {
         &self,
         tenants: Vec<Tenant>,
         generation: u64,
-    ) -> Result<Vec<Customer>, RecordError> {
+    ) -> Result<Vec<Customer>, CatalogError> {
         let buyers: Vec<TenantId> = tenants
             .iter()
             .flat_map(|tenant| tenant.path.iter().copied())
@@ -367,7 +367,7 @@ impl Directory {
         &self,
         agreements: &[Agreement],
         generation: u64,
-    ) -> Result<HashMap<RateCardId, Arc<Timeline>>, RecordError> {
+    ) -> Result<HashMap<RateCardId, Arc<Timeline>>, CatalogError> {
         let mut timelines = HashMap::new();
         for agreement in agreements {
             let card = match agreement.pricing {
@@ -385,7 +385,7 @@ impl Directory {
         &self,
         card: RateCardId,
         generation: u64,
-    ) -> Result<Arc<Timeline>, RecordError> {
+    ) -> Result<Arc<Timeline>, CatalogError> {
         if let Some((_, hit)) = self
             .inner
             .timelines
@@ -399,7 +399,7 @@ impl Directory {
             .records
             .card(card)
             .await?
-            .ok_or(RecordError::NotFound { what: "rate card" })?;
+            .ok_or(CatalogError::NotFound { what: "rate card" })?;
         let published = self.inner.records.published_versions(card).await?;
         let slot = |version: CardVersion| {
             let compiled = tokio::sync::OnceCell::new();
@@ -536,23 +536,23 @@ impl Directory {
 }
 
 /// A failing look-up is the server's trouble, save an ambiguous name.
-pub fn record_problem(error: RecordError) -> Problem {
+pub fn record_problem(error: CatalogError) -> Problem {
     match error {
-        RecordError::NotFound { what } => {
+        CatalogError::NotFound { what } => {
             Problem::new("not_found", format!("there is no such {what}"))
         }
-        RecordError::Ambiguous { .. } => {
+        CatalogError::Ambiguous { .. } => {
             Problem::field("ambiguous_id", "customer", error.to_string())
         }
-        RecordError::NotAllowed(NotAllowed {
+        CatalogError::NotAllowed(NotAllowed {
             code,
             field,
             detail,
         }) => Problem::field(code, field, detail),
-        RecordError::Conflict { field, detail } => Problem::field("conflict", field, detail),
-        RecordError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
-        RecordError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
-        RecordError::Db(error) => {
+        CatalogError::Conflict { field, detail } => Problem::field("conflict", field, detail),
+        CatalogError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
+        CatalogError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
+        CatalogError::Db(error) => {
             failures::count();
             Problem::new(
                 "unavailable",

@@ -3,25 +3,25 @@
 
 mod overruling;
 
-use crate::beginnings::{BEFORE_RECORDS, Beginnings};
+use crate::balance_monitor::BalanceMonitor;
+use crate::batch_executor::{self, BatchExecutor, Known};
 use crate::behind::{Behind, LongVoids, Taken};
-use crate::command::{
-    AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome,
-    PaymentPosted, PlaceHold, PostPayment, Posted, Problem, Quote, SellerCover, UsageEvent,
-    VoidRequest,
-};
+use crate::command::{Amended, Command, CommandResult, HoldCommand, Named};
 use crate::committer::{self, Clock, Queue, Started};
 use crate::directory::{Customer, Directory};
 use crate::execution::SWEEP_HOLDS_MAX;
 use crate::hold_name::{hold_id, may_end};
-use crate::lookout::Lookout;
-use crate::prepare::{Desk, Lateness, Prepared};
+use crate::prepare::{Lateness, RatedEvent, UsagePreparer};
 use crate::reach::{Reach, is_above, reported_by};
+use crate::requests::{
+    AgainSummary, Caller, Covered, EventAnswer, HoldAnswer, MoneyAnswer, MoveMoney, Outcome,
+    PaymentPosted, PlaceHold, PostPayment, Posted, Problem, Quote, SellerCover, UsageEvent,
+    VoidRequest,
+};
+use crate::retention_start::{BEFORE_RECORDS, RetentionStart};
 use crate::standing::Standing;
-use crate::turn::{self, Known, Turn};
 use crate::void::Void;
 use crate::watch::{Outcomes, Waiting, Watch};
-use crate::work::{Amended, Done, HoldWork, Named, Work};
 use crate::{amend, charge, failures, holds, shares};
 use compact_str::{ToCompactString, format_compact};
 use ledger::{AccountKey, Balance, Hold, Limit};
@@ -33,8 +33,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::journal::{
-    Charge, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery, Reporter,
-    Seq, StateKeys,
+    Charge, EntryQuery, Identity, Journal, JournalEntry, JournalError, Kind, Namespace, Of,
+    Reporter, Seq, StateKeys,
 };
 
 /// Kept events tried by one request.
@@ -52,7 +52,7 @@ pub struct Engine {
     directory: Directory,
     journal: Arc<dyn Journal>,
     clock: Clock,
-    lookout: Lookout,
+    balance_monitor: BalanceMonitor,
     queue: Arc<Mutex<Option<Queue>>>,
     worker: Arc<tokio::sync::Mutex<Option<tokio::task::JoinHandle<()>>>>,
     watch: Watch,
@@ -81,13 +81,17 @@ impl std::fmt::Debug for Engine {
 impl Engine {
     /// Starts the committer on the present runtime.
     pub fn start(journal: Arc<dyn Journal>, directory: Directory, clock: Clock) -> Self {
-        let lookout = Lookout::default();
+        let balance_monitor = BalanceMonitor::default();
         let Started {
             queue,
             worker,
             watch,
             outcomes,
-        } = committer::start(Arc::clone(&journal), Arc::clone(&clock), lookout.clone());
+        } = committer::start(
+            Arc::clone(&journal),
+            Arc::clone(&clock),
+            balance_monitor.clone(),
+        );
         let (queue, worker) = (
             Arc::new(Mutex::new(Some(queue))),
             Arc::new(tokio::sync::Mutex::new(Some(worker))),
@@ -96,7 +100,7 @@ impl Engine {
             directory,
             journal,
             clock,
-            lookout,
+            balance_monitor,
             queue,
             worker,
             watch,
@@ -125,8 +129,8 @@ impl Engine {
         &self.journal
     }
     /// Where to hear of what durable batches changed.
-    pub fn lookout(&self) -> &Lookout {
-        &self.lookout
+    pub fn balance_monitor(&self) -> &BalanceMonitor {
+        &self.balance_monitor
     }
     pub fn now(&self) -> Instant {
         (self.clock)()
@@ -183,7 +187,7 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn submit(&self, work: Vec<Work>) -> Result<Vec<Done>, Problem> {
+    pub(crate) async fn submit(&self, work: Vec<Command>) -> Result<Vec<CommandResult>, Problem> {
         self.may_write()?;
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue
@@ -192,22 +196,26 @@ impl Engine {
             .await
     }
 
-    async fn submit_one(&self, work: Work) -> Result<Done, Problem> {
+    async fn submit_one(&self, work: Command) -> Result<CommandResult, Problem> {
         self.submit(vec![work]).await?.pop().ok_or_else(out_of_step)
     }
 
-    async fn desk<'a>(&'a self, caller: &'a Caller, late: Lateness) -> Result<Desk<'a>, Problem> {
+    async fn preparer<'a>(
+        &'a self,
+        caller: &'a Caller,
+        late: Lateness,
+    ) -> Result<UsagePreparer<'a>, Problem> {
         let reporter = self.directory.reporter(caller).await?;
-        Ok(self.desk_of(caller, reporter, late))
+        Ok(self.preparer_of(caller, reporter, late))
     }
 
-    pub(crate) fn desk_of<'a>(
+    pub(crate) fn preparer_of<'a>(
         &'a self,
         caller: &'a Caller,
         reporter: Reporter,
         late: Lateness,
-    ) -> Desk<'a> {
-        Desk::new(
+    ) -> UsagePreparer<'a> {
+        UsagePreparer::new(
             &self.directory,
             &*self.journal,
             (caller, reporter),
@@ -225,7 +233,7 @@ impl Engine {
         caller: &Caller,
         events: Vec<Result<UsageEvent, (String, Problem)>>,
     ) -> Result<Vec<EventAnswer>, Problem> {
-        let mut desk = self.desk(caller, Lateness::Kept).await?.of_reports();
+        let mut preparer = self.preparer(caller, Lateness::Kept).await?.of_reports();
         let mut answers = Vec::with_capacity(events.len());
         let (mut work, mut places) = (
             Vec::with_capacity(events.len()),
@@ -242,14 +250,14 @@ impl Engine {
             let (id, prepared) = match event {
                 Ok(event) => (
                     event.id.clone(),
-                    match desk.at_hand(event) {
+                    match preparer.at_hand(event) {
                         Ok(prepared) => prepared,
                         Err(event) => {
                             if index >= read_until {
                                 read_until = index + READ_AHEAD;
                                 self.read_ahead(caller, &event, events.as_slice()).await;
                             }
-                            desk.prepare_report(*event).await
+                            preparer.prepare_report(*event).await
                         }
                     },
                 ),
@@ -261,7 +269,7 @@ impl Engine {
                     was_long = prepared.was_long();
                     lacks = std::mem::take(&mut prepared.lacks);
                     places.push(answers.len());
-                    work.push(Work::Usage(prepared));
+                    work.push(Command::Usage(prepared));
                     Outcome::Unrated {
                         reason: String::new(),
                         duplicate: false,
@@ -280,7 +288,7 @@ impl Engine {
         let mut overruling = Vec::new();
         for (place, done) in places.into_iter().zip(self.submit(work).await?) {
             match done {
-                Done::Overrules(overrules) => overruling.push((place, overrules)),
+                CommandResult::Overrules(overrules) => overruling.push((place, overrules)),
                 done => answers[place].outcome = done.event()?,
             }
         }
@@ -317,7 +325,7 @@ impl Engine {
     /// What the event would cost now: the same code as the charge, nothing written.
     pub async fn quote(&self, caller: &Caller, event: UsageEvent) -> Result<Quote, Problem> {
         let prepared = self
-            .desk(caller, Lateness::Kept)
+            .preparer(caller, Lateness::Kept)
             .await?
             .prepare(event)
             .await?;
@@ -326,28 +334,28 @@ impl Engine {
             return Err(problem);
         }
         let mut keys = StateKeys::default();
-        let work = Work::Usage(prepared);
+        let work = Command::Usage(prepared);
         work.keys(&mut keys);
         let state = self.journal.load(&keys).await.map_err(journal_problem)?;
-        let Work::Usage(prepared) = work else {
+        let Command::Usage(prepared) = work else {
             return Err(out_of_step());
         };
-        let turn = Turn::new(self.now(), keys, state, Known::default(), HashMap::new());
+        let turn = BatchExecutor::new(self.now(), keys, state, Known::default(), HashMap::new());
         let plan = prepared
             .priced
             .as_ref()
-            .map_err(crate::prepare::Kept::problem)?;
+            .map_err(crate::prepare::UnratedReason::problem)?;
         plan.check_whole()?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states)
             .map_err(|kept| kept.problem())?;
-        let body = store::journal::Body {
+        let body = store::journal::EntryPayload {
             currency: Some(plan.currency),
             charges,
-            ..turn::event_body(&prepared)
+            ..batch_executor::event_body(&prepared)
         };
-        let record = turn::record_of(prepared, Kind::Rated, body);
-        let posted = turn.posted_of(&record).map_err(turn::refused)?;
+        let record = batch_executor::record_of(prepared, Kind::Rated, body);
+        let posted = turn.posted_of(&record).map_err(batch_executor::refused)?;
         let balance = posted
             .balance
             .checked_sub(posted.debit)
@@ -368,7 +376,7 @@ impl Engine {
         limit: usize,
     ) -> Result<AgainSummary, Problem> {
         let limit = limit.clamp(1, AGAIN_EVENTS_MAX);
-        let query = RecordQuery {
+        let query = EntryQuery {
             of: root.map_or(Of::EveryUnrated, Of::Unrated),
             after,
             newest_first: false,
@@ -380,7 +388,7 @@ impl Engine {
             .flatten();
         let (mut work, mut unrated) = (Vec::new(), BTreeMap::<String, u64>::new());
         let mut seen = HashMap::new();
-        let mut beginnings = Beginnings::of(&*self.journal);
+        let mut retention_start = RetentionStart::of(&*self.journal);
         for record in kept {
             if !self.sees_once(caller, record.tenant, &mut seen).await? {
                 continue;
@@ -393,14 +401,14 @@ impl Engine {
                 ..*caller
             };
             match self
-                .desk_of(&sender, record.identity.reporter, Lateness::Accepted)
+                .preparer_of(&sender, record.identity.reporter, Lateness::Accepted)
                 .prepare(event_of(&record))
                 .await
             {
-                Ok(prepared) if beginnings.may_hide(&record, prepared.root).await? => {
+                Ok(prepared) if retention_start.may_hide(&record, prepared.root).await? => {
                     *unrated.entry(BEFORE_RECORDS.to_owned()).or_default() += 1
                 }
-                Ok(prepared) => work.push(Work::Again {
+                Ok(prepared) => work.push(Command::RateUnrated {
                     kept: Arc::new(record),
                     prepared,
                 }),
@@ -413,7 +421,7 @@ impl Engine {
         };
         for done in self.submit(work).await? {
             let outcome = match done {
-                Done::Overrules(overrules) => self
+                CommandResult::Overrules(overrules) => self
                     .overrule(*overrules)
                     .await
                     .unwrap_or_else(Outcome::Rejected),
@@ -506,23 +514,23 @@ impl Engine {
             void.cover = void.cover.map(|(limit, _)| (limit, request.cover));
             let void = Box::new(void);
             let work = match &event {
-                None => Work::Void(void),
+                None => Command::Void(void),
                 Some(event) => {
                     let event = self
-                        .desk(caller, Lateness::Accepted)
+                        .preparer(caller, Lateness::Accepted)
                         .await?
                         .of_reports()
                         .prepare(event.clone())
                         .await?;
-                    Work::Correct {
+                    Command::Correct {
                         event: reach.limit(event, &void)?,
                         void,
                     }
                 }
             };
             match self.submit_one(work).await? {
-                Done::Amended(Err(problem)) if problem.code == amend::OVERTAKEN => {}
-                Done::Amended(outcome) => return outcome,
+                CommandResult::Amended(Err(problem)) if problem.code == amend::OVERTAKEN => {}
+                CommandResult::Amended(outcome) => return outcome,
                 _ => return Err(out_of_step()),
             }
         }
@@ -534,7 +542,7 @@ impl Engine {
     async fn void_work(
         &self,
         (author, key, by): (TenantId, Option<ApiKeyId>, Option<&Caller>),
-        original: Arc<Record>,
+        original: Arc<JournalEntry>,
         identity: impl FnOnce(TenantId) -> Identity,
         reason: &str,
     ) -> Result<(Void, Reach), Problem> {
@@ -709,7 +717,7 @@ impl Engine {
     async fn reported_below(
         &self,
         caller: &Caller,
-        event: &Record,
+        event: &JournalEntry,
         path: &[TenantId],
     ) -> Result<bool, Problem> {
         let reporter = reported_by(event, path);
@@ -738,14 +746,17 @@ impl Engine {
             .find_each(&names)
             .await
             .map_err(journal_problem)?;
-        let confirms = |record: &Arc<Record>| {
+        let confirms = |record: &Arc<JournalEntry>| {
             record.kind == Kind::Confirmed && record.body.refers_to == Some(event.seq)
         };
         Ok(!found.iter().flatten().any(confirms))
     }
 
     /// An event's own record and what was done to it later, oldest first.
-    pub async fn steps(&self, original: &Arc<Record>) -> Result<Vec<Arc<Record>>, Problem> {
+    pub async fn steps(
+        &self,
+        original: &Arc<JournalEntry>,
+    ) -> Result<Vec<Arc<JournalEntry>>, Problem> {
         let keys = StateKeys {
             amendments: vec![original.seq],
             ..StateKeys::default()
@@ -765,8 +776,8 @@ impl Engine {
     }
 
     /// The record at a position.
-    pub async fn record(&self, seq: Seq) -> Result<Arc<Record>, Problem> {
-        let query = RecordQuery {
+    pub async fn record(&self, seq: Seq) -> Result<Arc<JournalEntry>, Problem> {
+        let query = EntryQuery {
             of: Of::Seqs(vec![seq]),
             after: None,
             newest_first: false,
@@ -784,7 +795,7 @@ impl Engine {
     }
 
     /// What must be priced at once needs one customer: none, or several of that name, are refused.
-    async fn check_customer(&self, caller: &Caller, prepared: &Prepared) -> Result<(), Problem> {
+    async fn check_customer(&self, caller: &Caller, prepared: &RatedEvent) -> Result<(), Problem> {
         match prepared.customer {
             Some(_) => Ok(()),
             None => self
@@ -808,7 +819,7 @@ impl Engine {
         request: PlaceHold,
     ) -> Result<HoldAnswer, Problem> {
         let work = self.new_hold(caller, request).await?;
-        self.submit_one(Work::PlaceHold(Box::new(work)))
+        self.submit_one(Command::PlaceHold(Box::new(work)))
             .await?
             .hold()
     }
@@ -820,18 +831,18 @@ impl Engine {
         request: PlaceHold,
         covers: &[SellerCover],
     ) -> Result<Covered, Problem> {
-        let work = HoldWork {
+        let work = HoldCommand {
             covers: Some(covers.to_vec()),
             ..self.new_hold(caller, request).await?
         };
         Ok(self
-            .submit_one(Work::PlaceHold(Box::new(work)))
+            .submit_one(Command::PlaceHold(Box::new(work)))
             .await?
             .hold()?
             .covered())
     }
 
-    async fn new_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldWork, Problem> {
+    async fn new_hold(&self, caller: &Caller, request: PlaceHold) -> Result<HoldCommand, Problem> {
         let mut usage = request.usage;
         if usage.id.is_empty() {
             usage.id.clone_from(&request.key);
@@ -840,7 +851,7 @@ impl Engine {
             .hold_work(caller, usage, request.ttl_secs, request.as_much_as_possible)
             .await?;
         Ok(if request.begins_now {
-            HoldWork {
+            HoldCommand {
                 prepared: work.prepared.said_without_at(),
                 ..work
             }
@@ -855,9 +866,9 @@ impl Engine {
         usage: UsageEvent,
         ttl_secs: Option<u32>,
         as_much_as_possible: bool,
-    ) -> Result<HoldWork, Problem> {
+    ) -> Result<HoldCommand, Problem> {
         let prepared = self
-            .desk(caller, Lateness::Kept)
+            .preparer(caller, Lateness::Kept)
             .await?
             .prepare(usage)
             .await?;
@@ -870,7 +881,7 @@ impl Engine {
             &prepared.event.id,
         );
         let prepared = prepared.in_namespace(Namespace::Hold, &*self.journal);
-        Ok(HoldWork {
+        Ok(HoldCommand {
             id,
             prepared,
             ttl_secs,
@@ -934,12 +945,12 @@ impl Engine {
             ));
         }
         usage.customer = placed.tenant.to_compact_string();
-        let work = HoldWork {
+        let work = HoldCommand {
             covers,
             ..self.hold_work(caller, usage, ttl_secs, false).await?
         };
         let identity = step_identity(&hold, self.directory.reporter(caller).await?, "extend", key);
-        self.submit_one(Work::ExtendHold {
+        self.submit_one(Command::ExtendHold {
             hold: hold.id,
             named: Named::new(identity, &*self.journal),
             work: Box::new(work),
@@ -971,7 +982,7 @@ impl Engine {
             "release",
             key,
         );
-        self.submit_one(Work::ReleaseHold {
+        self.submit_one(Command::ReleaseHold {
             hold: hold.id,
             named: Named::new(identity, &*self.journal),
             currency,
@@ -1024,14 +1035,14 @@ impl Engine {
             id: command.key.clone(),
         };
         match self
-            .submit_one(Work::Money {
+            .submit_one(Command::Money {
                 named: Named::new(identity, &*self.journal),
                 command: Box::new(command),
                 received_at: self.now(),
             })
             .await?
         {
-            Done::Money(answer) => answer,
+            CommandResult::Money(answer) => answer,
             _ => Err(out_of_step()),
         }
     }
@@ -1045,13 +1056,13 @@ impl Engine {
             source: command.source.clone(),
             id: command.key.clone(),
         };
-        let work = Work::Payment {
+        let work = Command::Payment {
             named: Named::new(identity, &*self.journal),
             command: Box::new(command),
             received_at: self.now(),
         };
         match self.submit_one(work).await? {
-            Done::Payment(answer) => answer,
+            CommandResult::Payment(answer) => answer,
             _ => Err(out_of_step()),
         }
     }
@@ -1110,13 +1121,18 @@ impl Engine {
             .await
             .map_err(journal_problem)?;
         let roots: BTreeSet<TenantId> = over.iter().map(|hold| hold.root).collect();
-        self.submit(roots.into_iter().map(|root| Work::Sweep { root }).collect())
-            .await
-            .map(drop)
+        self.submit(
+            roots
+                .into_iter()
+                .map(|root| Command::Sweep { root })
+                .collect(),
+        )
+        .await
+        .map(drop)
     }
 }
 
-impl Done {
+impl CommandResult {
     fn event(self) -> Result<Outcome, Problem> {
         match self {
             Self::Event(outcome) => Ok(outcome),
@@ -1132,7 +1148,7 @@ impl Done {
 }
 
 /// A kept or held usage as it was reported.
-pub fn event_of(record: &Record) -> UsageEvent {
+pub fn event_of(record: &JournalEntry) -> UsageEvent {
     let personal = record.personal.clone().unwrap_or_default();
     UsageEvent {
         id: record.identity.id.clone(),
@@ -1158,18 +1174,18 @@ pub fn event_of(record: &Record) -> UsageEvent {
 
 /// The event as its charges stand now, where that is not as it was recorded.
 fn as_standing(
-    original: &Arc<Record>,
-    steps: &[Arc<Record>],
+    original: &Arc<JournalEntry>,
+    steps: &[Arc<JournalEntry>],
     standing: &Standing,
     charges: Vec<Charge>,
-) -> Arc<Record> {
+) -> Arc<JournalEntry> {
     if steps.len() == 1 && original.body.charges.len() == charges.len() {
         return Arc::clone(original);
     }
     let rated = standing
         .rated
         .and_then(|by| steps.iter().find(|step| step.seq == by.seq));
-    let mut record = Record::clone(rated.unwrap_or(original));
+    let mut record = JournalEntry::clone(rated.unwrap_or(original));
     record.body.charges = charges;
     Arc::new(record)
 }

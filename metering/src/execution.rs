@@ -1,18 +1,18 @@
 //! One batch from its commands to what it leaves behind: finds what is known, loads the states,
 //! lets every command take its turn.
 
-use crate::flights::{Ahead, Flights};
+use crate::batch_executor::{BatchExecutor, Fresh, Known};
+use crate::command::{Command, CommandResult};
+use crate::in_flight::{Ahead, InFlightBatches};
 use crate::reporters::Reporters;
-use crate::turn::{Fresh, Known, Turn};
-use crate::work::{Done, Work};
 use ledger::Hold;
 use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{
-    Amendment, Batch, Journal, JournalError, Keyed, Kind, Namespace, Of, Record, RecordQuery, Seq,
-    State, StateKeys,
+    Amendment, Batch, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Kind, Namespace, Of,
+    Seq, State, StateKeys,
 };
 
 /// Holds that are swept before the commands of one commit.
@@ -20,7 +20,7 @@ pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
 
 /// What the turns of a batch came to: nothing of it is durable yet.
 pub struct Executed {
-    pub done: Vec<Done>,
+    pub done: Vec<CommandResult>,
     pub batch: Batch,
     pub fresh: Fresh,
     /// Who has reported in its roots by now.
@@ -32,12 +32,12 @@ pub struct Executed {
 /// The journal and the batches on their way into it.
 pub struct Execution<'a> {
     pub journal: &'a dyn Journal,
-    pub flights: &'a Flights,
+    pub in_flight: &'a InFlightBatches,
 }
 
 impl Execution<'_> {
     /// Tells the commands who else may have reported their events.
-    pub async fn look_beside(&self, work: &mut [Work]) -> Result<Reporters, JournalError> {
+    pub async fn look_beside(&self, work: &mut [Command]) -> Result<Reporters, JournalError> {
         let mut reporters = Reporters::default();
         for command in work.iter() {
             if let Some((root, reporter)) = command.reported() {
@@ -55,7 +55,7 @@ impl Execution<'_> {
         {
             reporters.add(root, reporter);
         }
-        self.flights
+        self.in_flight
             .ahead()
             .for_each(|ahead| reporters.extend(&ahead.reporters));
         if reporters.are_several() {
@@ -70,11 +70,11 @@ impl Execution<'_> {
         &self,
         now: Instant,
         expired: &[Hold],
-        work: Vec<Work>,
+        work: Vec<Command>,
         known: Known,
     ) -> Result<Executed, JournalError> {
         let turn = self.prepare(now, expired, &work, known).await?;
-        take_turns(turn, expired, work)
+        execute(turn, expired, work)
     }
 
     /// Everything the turns need.
@@ -82,9 +82,9 @@ impl Execution<'_> {
         &self,
         now: Instant,
         expired: &[Hold],
-        work: &[Work],
+        work: &[Command],
         known: Known,
-    ) -> Result<Turn, JournalError> {
+    ) -> Result<BatchExecutor, JournalError> {
         let mut keys = StateKeys::default();
         expired
             .iter()
@@ -95,7 +95,7 @@ impl Execution<'_> {
             .flatten()
             .for_each(|record| crate::keys::record_keys(record, &mut keys));
         let confirmed = self.confirmed(&known).await?;
-        if !known.is_empty() && work.iter().any(Work::has_others) {
+        if !known.is_empty() && work.iter().any(Command::has_others) {
             // Whether what others have reported still stands.
             let others = known.values().flatten().chain(confirmed.values());
             keys.amendments.extend(others.map(|record| record.seq));
@@ -112,8 +112,10 @@ impl Execution<'_> {
             let mut later = StateKeys::default();
             work.iter()
                 .for_each(|command| command.later_keys(&state.counters, &mut later));
-            if !later.members.is_empty() {
-                state.members.extend(self.load(&later).await?.members);
+            if !later.distinct_values.is_empty() {
+                state
+                    .distinct_values
+                    .extend(self.load(&later).await?.distinct_values);
             }
         }
         let mut later = self.later_steps(&state.amendments).await?;
@@ -134,13 +136,13 @@ impl Execution<'_> {
             state.accounts.extend(self.load(&more).await?.accounts);
             keys.accounts.extend(more.accounts);
         }
-        Ok(Turn::new(now, keys, state, known, later))
+        Ok(BatchExecutor::new(now, keys, state, known, later))
     }
 
     /// The states as the batches under way leave them.
     async fn load(&self, keys: &StateKeys) -> Result<State, JournalError> {
         let mut state = self.journal.load(keys).await?;
-        for Ahead { state: newer, .. } in self.flights.ahead() {
+        for Ahead { state: newer, .. } in self.in_flight.ahead() {
             state.accounts.reserve(newer.accounts.len());
             state.accounts.extend(&newer.accounts);
             state.carries.reserve(newer.carries.len());
@@ -151,9 +153,9 @@ impl Execution<'_> {
                     .map(|(key, value)| (*key, value.clone())),
             );
             state.counters.extend(&newer.counters);
-            state.members.extend(
+            state.distinct_values.extend(
                 newer
-                    .members
+                    .distinct_values
                     .iter()
                     .map(|(key, value)| (key.clone(), *value)),
             );
@@ -176,7 +178,10 @@ impl Execution<'_> {
     }
 
     /// What the confirming ones of these records are about.
-    async fn confirmed(&self, known: &Known) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+    async fn confirmed(
+        &self,
+        known: &Known,
+    ) -> Result<HashMap<Seq, Arc<JournalEntry>>, JournalError> {
         let confirming = known
             .values()
             .flatten()
@@ -194,7 +199,7 @@ impl Execution<'_> {
     async fn later_steps(
         &self,
         amendments: &FastMap<Seq, Amendment>,
-    ) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+    ) -> Result<HashMap<Seq, Arc<JournalEntry>>, JournalError> {
         let mut later = HashMap::new();
         let mut seqs: Vec<Seq> = amendments.values().map(|amendment| amendment.by).collect();
         while !seqs.is_empty() {
@@ -209,14 +214,17 @@ impl Execution<'_> {
         Ok(later)
     }
 
-    async fn by_seq(&self, seqs: Vec<Seq>) -> Result<HashMap<Seq, Arc<Record>>, JournalError> {
+    async fn by_seq(
+        &self,
+        seqs: Vec<Seq>,
+    ) -> Result<HashMap<Seq, Arc<JournalEntry>>, JournalError> {
         if seqs.is_empty() {
             return Ok(HashMap::new());
         }
         let limit = seqs.len();
         let records = self
             .journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: Of::Seqs(seqs),
                 after: None,
                 newest_first: false,
@@ -231,7 +239,7 @@ impl Execution<'_> {
 }
 
 /// Names under which the journal may already know these commands.
-pub fn names_of(work: &[Work]) -> Vec<Keyed<'_>> {
+pub fn names_of(work: &[Command]) -> Vec<Keyed<'_>> {
     let mut names = Vec::with_capacity(2 * work.len());
     work.iter().for_each(|command| command.names(&mut names));
     names
@@ -248,7 +256,7 @@ pub async fn expire_page(
         .iter()
         .for_each(|hold| crate::keys::expiry_keys(hold, &mut keys));
     let state = journal.load(&keys).await?;
-    let mut turn = Turn::new(now, keys, state, Known::default(), HashMap::new());
+    let mut turn = BatchExecutor::new(now, keys, state, Known::default(), HashMap::new());
     expired.iter().for_each(|hold| turn.expire(hold));
     let (batch, _) = turn.into_batch();
     if batch.records.is_empty() {
@@ -260,10 +268,10 @@ pub async fn expire_page(
 }
 
 /// A fault of ours in one command must not end the committer, and with it all later commands.
-pub fn take_turns(
-    mut turn: Turn,
+pub fn execute(
+    mut turn: BatchExecutor,
     expired: &[Hold],
-    work: Vec<Work>,
+    work: Vec<Command>,
 ) -> Result<Executed, JournalError> {
     let turns = std::panic::AssertUnwindSafe(|| {
         turn.reserve(expired.len() + work.len());

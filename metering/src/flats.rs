@@ -7,49 +7,51 @@
 //! ends as they began.
 
 use crate::counters;
-use crate::prepare::{ByCard, Plan, Prepared};
+use crate::prepare::{ByCard, Plan, RatedEvent};
 use crate::segments::stands;
 use crate::states::States;
 use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};
-use store::journal::{By, Counted, CounterKey, Member, MemberKey, StateKeys};
+use store::journal::{By, Counted, CounterKey, DistinctValue, DistinctValueKey, StateKeys};
 
 /// What the name of such a member begins with: like a segment's, it is no value that was reported.
 const MARK: &str = "#flat/";
 /// That it was kept when the counter's prices first changed.
 const KEPT: &str = "#flats";
 
-fn key(counter: CounterKey, card: RateCardId) -> MemberKey {
-    MemberKey {
+fn key(counter: CounterKey, card: RateCardId) -> DistinctValueKey {
+    DistinctValueKey {
         counter,
         value: format!("{MARK}{}", card.0),
     }
 }
 
-fn kept_key(counter: CounterKey) -> MemberKey {
-    MemberKey {
+fn kept_key(counter: CounterKey) -> DistinctValueKey {
+    DistinctValueKey {
         counter,
         value: KEPT.to_owned(),
     }
 }
 
 /// Whole cents in the count, 10⁻¹² cents in the instant.
-fn member(charged: Exact) -> Result<Member, Overflow> {
+fn distinct_value(charged: Exact) -> Result<DistinctValue, Overflow> {
     let cents = i64::try_from(charged.0.div_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
     let rest = i64::try_from(charged.0.rem_euclid(Exact::PER_CENT)).map_err(|_| Overflow)?;
-    Ok(Member {
+    Ok(DistinctValue {
         count: cents,
         at: Instant(rest),
     })
 }
 
-fn charged(member: &Member) -> Exact {
-    Exact(i128::from(member.count) * Exact::PER_CENT + i128::from(member.at.micros()))
+fn charged(distinct_value: &DistinctValue) -> Exact {
+    Exact(
+        i128::from(distinct_value.count) * Exact::PER_CENT + i128::from(distinct_value.at.micros()),
+    )
 }
 
 /// Of the links that have such prices.
-pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
+pub fn keys(prepared: &RatedEvent, plan: &Plan, keys: &mut StateKeys) {
     for link in plan.links() {
         let Some(by) = link
             .method
@@ -59,7 +61,7 @@ pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
             continue;
         };
         for counter in counters::candidates(prepared, plan, &link) {
-            keys.members
+            keys.distinct_values
                 .extend([key(counter, by.card.card()), kept_key(counter)]);
         }
     }
@@ -69,7 +71,7 @@ pub fn keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
 pub fn is_kept(counter: CounterKey, counted: &Counted, states: &States) -> bool {
     let is_known =
         counted.so_far.is_some() && (counted.segment.by.is_some() || counted.counter.events == 0);
-    is_known && (counted.segment.number == 0 || states.member(&kept_key(counter)).count > 0)
+    is_known && (counted.segment.number == 0 || states.distinct_value(&kept_key(counter)).count > 0)
 }
 
 /// What an event that moves the counter so owes beyond its way on the curve. `None`: its price has
@@ -86,8 +88,8 @@ pub fn due(
     if !card.has_flats(rate) || !is_kept(counter, counted, states) {
         return Ok(None);
     }
-    let charged = match states.members.get(&key(counter, card.card())) {
-        Some(member) => charged(member),
+    let charged = match states.distinct_values.get(&key(counter, card.card())) {
+        Some(distinct_value) => charged(distinct_value),
         None => of_first_segment(by, counted)?,
     };
     FlatsDue::between(card, rate, charged, &counted.counter, after).map(Some)
@@ -112,16 +114,16 @@ fn of_first_segment(by: &ByCard, counted: &Counted) -> Result<Exact, Overflow> {
 pub fn keep(counter: CounterKey, card: RateCardId, is: Exact, states: &mut States) {
     let key = key(counter, card);
     // Beyond what a member holds nothing could be posted either.
-    let Ok(is) = member(is) else { return };
+    let Ok(is) = distinct_value(is) else { return };
     // A void may not have loaded what it was.
-    if states.members.get(&key) != Some(&is) {
-        states.members.set(key, is);
+    if states.distinct_values.get(&key) != Some(&is) {
+        states.distinct_values.set(key, is);
     }
 }
 
 /// The counter's prices change for the first time.
 pub fn keep_from_now(counter: CounterKey, states: &mut States) {
-    states.members.set(kept_key(counter), stands(true));
+    states.distinct_values.set(kept_key(counter), stands(true));
 }
 
 #[cfg(test)]
@@ -129,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_amount_reads_back_from_its_member() {
+    fn an_amount_reads_back_from_its_distinct_value() {
         for amount in [
             0,
             1,
@@ -138,8 +140,11 @@ mod tests {
             -990 * Exact::PER_CENT - 7,
             i128::from(i64::MAX),
         ] {
-            assert_eq!(charged(&member(Exact(amount)).unwrap()), Exact(amount));
+            assert_eq!(
+                charged(&distinct_value(Exact(amount)).unwrap()),
+                Exact(amount)
+            );
         }
-        assert!(member(Exact(i128::MAX)).is_err());
+        assert!(distinct_value(Exact(i128::MAX)).is_err());
     }
 }

@@ -3,17 +3,17 @@
 //!
 //! A hold's amounts come from the same pricing as the charge, at the present counters, rounded up.
 
+use crate::batch_executor::{BatchExecutor, event_body, record_of, refused};
 use crate::charge;
-use crate::command::{HoldAnswer, Problem, SellerCover};
+use crate::command::{HoldCommand, Named};
 use crate::directory::Customer;
-use crate::prepare::{Plan, Prepared};
-use crate::turn::{Turn, event_body, record_of, refused};
-use crate::work::{HoldWork, Named};
+use crate::prepare::{Plan, RatedEvent};
+use crate::requests::{HoldAnswer, Problem, SellerCover};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
 use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
-use store::journal::{Body, Identity, Kind, Namespace, Record, Seq};
+use store::journal::{EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 
 /// Seconds a hold may last.
 pub const TTL_SECS_MAX: u32 = 7 * 86_400;
@@ -25,7 +25,7 @@ pub const TTL_SECS_DEFAULT: u32 = 300;
 ///
 /// # Errors
 /// `invalid_field`: not 1 to [`TTL_SECS_MAX`] seconds.
-pub(crate) fn ttl_secs(asked: Option<u32>, prepared: &Prepared) -> Result<u32, Problem> {
+pub(crate) fn ttl_secs(asked: Option<u32>, prepared: &RatedEvent) -> Result<u32, Problem> {
     if let Some(asked) = asked {
         let range = 1..=TTL_SECS_MAX;
         return range.contains(&asked).then_some(asked).ok_or_else(|| {
@@ -48,7 +48,7 @@ pub(crate) fn ttl_secs(asked: Option<u32>, prepared: &Prepared) -> Result<u32, P
     Ok(lasts.saturating_add(TTL_SECS_DEFAULT).min(TTL_SECS_MAX))
 }
 
-impl Turn {
+impl BatchExecutor {
     /// Takes a hold that is over out of `held`: a recorded step of the engine's own.
     pub fn expire(&mut self, due: &Hold) {
         let mut hold = self.states.holds.get(&due.id).unwrap_or(due).clone();
@@ -71,7 +71,7 @@ impl Turn {
         self.states.holds.set(hold.id, hold);
     }
 
-    pub fn place_hold(&mut self, work: HoldWork) -> Result<HoldAnswer, Problem> {
+    pub fn place_hold(&mut self, work: HoldCommand) -> Result<HoldAnswer, Problem> {
         if let Some(earlier) = self.earlier(work.prepared.name()) {
             let record = self.earlier_record(&earlier);
             if record.content != work.prepared.content {
@@ -139,7 +139,7 @@ impl Turn {
         &mut self,
         id: HoldId,
         named: Named,
-        work: HoldWork,
+        work: HoldCommand,
     ) -> Result<HoldAnswer, Problem> {
         let mut hold = self.states.holds.get(&id).ok_or_else(not_found)?.clone();
         let (customer, plan) = priced(&work.prepared)?;
@@ -213,7 +213,7 @@ impl Turn {
 
     /// The buyers' limits. Of a seller what came in since its cover was looked at does not count,
     /// nor what it withholds: the bound is only ever stricter.
-    fn limits(&self, work: &HoldWork, plan: &Plan) -> Result<SmallVec<[Limit; 3]>, Problem> {
+    fn limits(&self, work: &HoldCommand, plan: &Plan) -> Result<SmallVec<[Limit; 3]>, Problem> {
         let mut limits = charge::limits(plan);
         for limit in &mut limits {
             if let Some(cover) = work
@@ -254,7 +254,7 @@ impl Turn {
     /// known.
     fn looks(
         &self,
-        work: &HoldWork,
+        work: &HoldCommand,
         customer: &Customer,
         plan: &Plan,
         present: &Hold,
@@ -288,7 +288,7 @@ impl Turn {
     /// What the usage would set aside, and for which quantity, when `present` is held already.
     fn amounts_above(
         &self,
-        work: &HoldWork,
+        work: &HoldCommand,
         customer: &Customer,
         plan: &Plan,
         present: &Hold,
@@ -312,7 +312,7 @@ impl Turn {
     /// The largest whole quantity whose hold is covered: the price never falls as a call goes on.
     fn as_much(
         &self,
-        work: &HoldWork,
+        work: &HoldCommand,
         customer: &Customer,
         plan: &Plan,
         fits: &dyn Fn(&Amounts) -> Result<(), Refusal>,
@@ -344,7 +344,7 @@ impl Turn {
 
     fn amounts_of(
         &self,
-        prepared: &Prepared,
+        prepared: &RatedEvent,
         customer: &Customer,
         plan: &Plan,
         quantity: Quantity,
@@ -398,7 +398,7 @@ fn more_than(present: &Hold, totals: &Amounts) -> Amounts {
         .collect()
 }
 
-fn priced(prepared: &Prepared) -> Result<(&Customer, &Plan), Problem> {
+fn priced(prepared: &RatedEvent) -> Result<(&Customer, &Plan), Problem> {
     let customer = prepared
         .customer
         .as_deref()
@@ -409,7 +409,7 @@ fn priced(prepared: &Prepared) -> Result<(&Customer, &Plan), Problem> {
 }
 
 /// What a seller above the caller has, is not for the caller to know.
-fn refused_to(prepared: &Prepared, refusal: Refusal) -> Problem {
+fn refused_to(prepared: &RatedEvent, refusal: Refusal) -> Problem {
     let path = prepared
         .customer
         .as_ref()
@@ -437,14 +437,14 @@ fn not_found() -> Problem {
 /// The journal makes the hold from it again, every field. `named`: another identity than the
 /// usage's own.
 fn hold_record(
-    prepared: Box<Prepared>,
+    prepared: Box<RatedEvent>,
     kind: Kind,
     named: Option<Identity>,
     hold: &Hold,
     currency: Currency,
     quantity: Quantity,
-) -> Record {
-    let body = Body {
+) -> JournalEntry {
+    let body = EntryPayload {
         currency: Some(currency),
         quantity,
         hold: Some(hold.id),
@@ -453,25 +453,25 @@ fn hold_record(
         ..event_body(&prepared)
     };
     let record = record_of(prepared, kind, body);
-    Record {
+    JournalEntry {
         identity: named.unwrap_or(record.identity),
         ..record
     }
 }
 
-fn step_record(hold: &Hold, kind: Kind, identity: Identity, at: Instant) -> Record {
-    let body = Body {
+fn step_record(hold: &Hold, kind: Kind, identity: Identity, at: Instant) -> JournalEntry {
+    let body = EntryPayload {
         currency: hold
             .amounts
             .first()
             .map(|(account, _): &(AccountKey, Cents)| account.currency),
         hold: Some(hold.id),
         held: hold.amounts.iter().copied().collect(),
-        ..Body::default()
+        ..EntryPayload::default()
     };
     let (tenant, digest) = (hold.customer, [0; 16]);
     let content = [0; 16];
-    Record {
+    JournalEntry {
         seq: Seq(0),
         kind,
         tenant,

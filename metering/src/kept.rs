@@ -1,10 +1,10 @@
 //! What has become of usage since it was reported: what it lacks, or that it was taken back.
 
-use crate::command::{Caller, EventAnswer, Outcome, Problem};
 use crate::engine::{Engine, event_of};
 use crate::lacks::Lack;
 use crate::prepare::Lateness;
-use store::journal::{Kind, Record, Seq, StateKeys};
+use crate::requests::{Caller, EventAnswer, Outcome, Problem};
+use store::journal::{JournalEntry, Kind, Seq, StateKeys};
 
 impl Engine {
     /// What trying this event again would lack, link by link: nothing, if it would have a price on
@@ -12,7 +12,11 @@ impl Engine {
     ///
     /// # Errors
     /// The records cannot be read.
-    pub async fn lacking(&self, caller: &Caller, record: &Record) -> Result<Vec<Lack>, Problem> {
+    pub async fn lacking(
+        &self,
+        caller: &Caller,
+        record: &JournalEntry,
+    ) -> Result<Vec<Lack>, Problem> {
         // As its sender: the customer is looked for where the sender could have meant it.
         let sender = Caller {
             tenant: record.tenant,
@@ -20,7 +24,7 @@ impl Engine {
             ..*caller
         };
         match self
-            .desk_of(&sender, record.identity.reporter, Lateness::Accepted)
+            .preparer_of(&sender, record.identity.reporter, Lateness::Accepted)
             .prepare(event_of(record))
             .await
         {

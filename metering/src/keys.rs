@@ -1,24 +1,24 @@
 //! Which states a command's turn may read or change: all of them are loaded before the first turn.
 
 use crate::charge;
+use crate::command::Command;
 use crate::counters;
 use crate::directory::Customer;
-use crate::member;
-use crate::prepare::{MeasuredLink, Plan, Prepared};
+use crate::distinct_value;
+use crate::prepare::{MeasuredLink, Plan, RatedEvent};
 use crate::shares;
 use crate::void::Void;
-use crate::work::Work;
 use ledger::{AccountKey, Hold};
 use rating::Currency;
 use rating::fast::FastMap;
-use store::journal::{Counted, CounterKey, Record, StateKeys};
+use store::journal::{Counted, CounterKey, JournalEntry, StateKeys};
 
-impl Work {
+impl Command {
     /// States that its turn may read or change.
     pub fn keys(&self, keys: &mut StateKeys) {
         match self {
             Self::Usage(prepared) => usage_keys(prepared, keys),
-            Self::Again { kept, prepared } => {
+            Self::RateUnrated { kept, prepared } => {
                 usage_keys(prepared, keys);
                 keys.amendments.push(kept.seq);
             }
@@ -84,11 +84,11 @@ impl Work {
     }
 }
 
-impl Work {
+impl Command {
     /// States that its turn may read or change as well, now that its counters are known.
     pub fn later_keys(&self, counters: &FastMap<CounterKey, Counted>, keys: &mut StateKeys) {
         let prepared = match self {
-            Self::Usage(prepared) | Self::Again { prepared, .. } => prepared,
+            Self::Usage(prepared) | Self::RateUnrated { prepared, .. } => prepared,
             Self::Correct { event, .. } | Self::Overrule { event, .. } => event,
             _ => return,
         };
@@ -96,11 +96,11 @@ impl Work {
             return;
         };
         keys.under(customer.tenant.root);
-        member::later_keys(prepared, plan, counters, keys);
+        distinct_value::later_keys(prepared, plan, counters, keys);
     }
 }
 
-fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
+fn usage_keys(prepared: &RatedEvent, keys: &mut StateKeys) {
     let (Some(customer), Ok(plan)) = (&prepared.customer, &prepared.priced) else {
         return;
     };
@@ -121,14 +121,14 @@ fn usage_keys(prepared: &Prepared, keys: &mut StateKeys) {
     }
 }
 
-fn counter_keys(prepared: &Prepared, plan: &Plan, keys: &mut StateKeys) {
+fn counter_keys(prepared: &RatedEvent, plan: &Plan, keys: &mut StateKeys) {
     for link in plan.links() {
         keys.counters
             .extend(counters::candidates(prepared, plan, &link));
         keys.counters
             .extend(shares::share(prepared, plan, &link).map(|share| share.own));
     }
-    member::keys(prepared, plan, keys);
+    distinct_value::keys(prepared, plan, keys);
 }
 
 fn link_accounts(
@@ -164,12 +164,12 @@ impl Void {
                 });
             }
         }
-        member::void_keys(self, keys);
+        distinct_value::void_keys(self, keys);
     }
 }
 
 /// The accounts a record's charges touch, and whether a kept event was rated or voided since.
-pub fn record_keys(record: &Record, keys: &mut StateKeys) {
+pub fn record_keys(record: &JournalEntry, keys: &mut StateKeys) {
     if record.is_kept() {
         // Without it a resend would be charged again.
         keys.amendments.push(record.seq);

@@ -11,16 +11,16 @@ mod gather;
 #[cfg(test)]
 mod tests;
 
-use crate::command::Problem;
+use crate::balance_monitor::BalanceMonitor;
+use crate::batch_executor::BatchExecutor;
+use crate::command::{Command, CommandResult};
 use crate::committer::{COMMIT_COMMANDS_MAX, Clock, Job};
-use crate::execution::{Execution, SWEEP_HOLDS_MAX, expire_page, names_of, take_turns};
+use crate::execution::{Execution, SWEEP_HOLDS_MAX, execute, expire_page, names_of};
 use crate::failures;
-use crate::flights::Flights;
-use crate::lookout::Lookout;
-use crate::prepare::Prepared;
-use crate::turn::Turn;
+use crate::in_flight::InFlightBatches;
+use crate::prepare::RatedEvent;
+use crate::requests::Problem;
 use crate::watch::{Outcomes, Post, Stage};
-use crate::work::{Done, Work};
 use gather::{Caller, Piece, Way, hand_out};
 use ledger::Hold;
 use rating::TenantId;
@@ -61,23 +61,23 @@ pub async fn run(
 pub fn start(
     journal: &Arc<dyn Journal>,
     clock: &Clock,
-    lookout: &Lookout,
+    balance_monitor: &BalanceMonitor,
     outcomes: &Outcomes,
     lanes: Lanes,
 ) -> (Vec<JoinHandle<()>>, Vec<Way>) {
     let start = |number| {
         let (pieces, waiting) = mpsc::unbounded_channel();
         let post = Post::new(format!("lane-{number}"));
-        let (journal, clock, lookout, outcomes) = (
+        let (journal, clock, balance_monitor, outcomes) = (
             Arc::clone(journal),
             Arc::clone(clock),
-            lookout.clone(),
+            balance_monitor.clone(),
             outcomes.clone(),
         );
         let lane = Lane {
             journal,
             clock,
-            lookout,
+            balance_monitor,
             outcomes,
             lanes,
             waiting,
@@ -93,7 +93,7 @@ pub fn start(
 struct Lane {
     journal: Arc<dyn Journal>,
     clock: Clock,
-    lookout: Lookout,
+    balance_monitor: BalanceMonitor,
     outcomes: Outcomes,
     lanes: Lanes,
     waiting: mpsc::UnboundedReceiver<Piece>,
@@ -109,12 +109,12 @@ type Place = (usize, usize);
 /// Commands of one batch, and where each one's answer goes.
 #[derive(Default)]
 struct Part {
-    work: Vec<Work>,
+    work: Vec<Command>,
     places: Vec<Place>,
 }
 
 impl Part {
-    fn push(&mut self, work: Work, place: Place) {
+    fn push(&mut self, work: Command, place: Place) {
         self.work.push(work);
         self.places.push(place);
     }
@@ -124,7 +124,7 @@ impl Part {
 type Callers = Vec<Caller>;
 
 /// The commands of one more piece, each with its way back.
-fn enter(piece: Piece, callers: &mut Callers) -> impl Iterator<Item = (Work, Place)> + use<> {
+fn enter(piece: Piece, callers: &mut Callers) -> impl Iterator<Item = (Command, Place)> + use<> {
     let number = callers.len();
     callers.push(piece.caller);
     piece
@@ -137,7 +137,7 @@ fn enter(piece: Piece, callers: &mut Callers) -> impl Iterator<Item = (Work, Pla
 /// Gives every caller its own of a batch's answers. Each takes its run whole, whether somebody
 /// still waits for it or not: a job that another lane has failed meanwhile must keep neither the
 /// lane nor the callers behind it.
-fn hand_back(places: &[Place], done: Vec<Done>, callers: &Callers) {
+fn hand_back(places: &[Place], done: Vec<CommandResult>, callers: &Callers) {
     let mut done = VecDeque::from(done);
     for run in places.chunk_by(|a, b| a.0 == b.0) {
         let own = done.drain(..run.len().min(done.len()));
@@ -149,7 +149,7 @@ fn hand_back(places: &[Place], done: Vec<Done>, callers: &Callers) {
 enum Before {
     Ready {
         locked: Arc<dyn Journal>,
-        turn: Box<Turn>,
+        turn: Box<BatchExecutor>,
         expired: Vec<Hold>,
     },
     /// Something had to be done or locked first.
@@ -210,12 +210,12 @@ impl Lane {
                 TenantId(0)
             };
             match work {
-                Work::Correct { event, .. }
+                Command::Correct { event, .. }
                     if self.lanes.one_root && event.name().name.root != batch =>
                 {
                     callers[place.0].put(std::iter::once((
                         place.1,
-                        Done::Amended(Err(of_two_roots(&event))),
+                        CommandResult::Amended(Err(of_two_roots(&event))),
                     )));
                 }
                 work => parts.entry(batch).or_default().push(work, place),
@@ -229,7 +229,7 @@ impl Lane {
     fn top_up(&mut self, roots: &BTreeSet<TenantId>, part: &mut Part, callers: &mut Callers) {
         while part.work.len() < COMMIT_COMMANDS_MAX {
             let Some(piece) = self.try_next() else { break };
-            let is_locked = |work: &Work| {
+            let is_locked = |work: &Command| {
                 roots.contains(&work.root())
                     && work.other_root().is_none_or(|root| roots.contains(&root))
             };
@@ -263,10 +263,10 @@ impl Lane {
         &mut self,
         part: &mut Part,
         callers: &mut Callers,
-    ) -> Result<Vec<Done>, JournalError> {
-        let mut roots: BTreeSet<TenantId> = part.work.iter().map(Work::root).collect();
+    ) -> Result<Vec<CommandResult>, JournalError> {
+        let mut roots: BTreeSet<TenantId> = part.work.iter().map(Command::root).collect();
         if !self.lanes.one_root {
-            roots.extend(part.work.iter().filter_map(Work::other_root));
+            roots.extend(part.work.iter().filter_map(Command::other_root));
         }
         let (mut attempt, mut pause) = (1, PAUSE_FIRST);
         loop {
@@ -294,7 +294,7 @@ impl Lane {
         roots: &mut BTreeSet<TenantId>,
         part: &mut Part,
         callers: &mut Callers,
-    ) -> Result<Option<Vec<Done>>, JournalError> {
+    ) -> Result<Option<Vec<CommandResult>>, JournalError> {
         let step_time_max = self.step_time_max;
         let before = within(step_time_max, self.before(roots, part, callers)).await?;
         let Before::Ready {
@@ -307,10 +307,10 @@ impl Lane {
         };
         self.post.at(Stage::Turns);
         let kept = self.lanes.may_be_undone.then(|| part.work.clone());
-        let executed = take_turns(*turn, &expired, std::mem::take(&mut part.work))?;
+        let executed = execute(*turn, &expired, std::mem::take(&mut part.work))?;
         let (batch, mut done) = (executed.batch, executed.done);
         if !batch.records.is_empty() || !batch.settled.is_empty() {
-            let sighting = self.lookout.look(&batch, &executed.below_cost);
+            let observations = self.balance_monitor.look(&batch, &executed.below_cost);
             self.post.at(Stage::Commit);
             let placed = match within(step_time_max, locked.commit(batch)).await {
                 Ok(placed) => placed,
@@ -319,7 +319,7 @@ impl Lane {
                     return Err(error);
                 }
             };
-            self.lookout.tell(sighting);
+            self.balance_monitor.tell(observations);
             done.iter_mut().for_each(|answer| answer.place(&placed));
         }
         Ok(Some(done))
@@ -351,13 +351,13 @@ impl Lane {
         let expired = locked.expired_holds(now, SWEEP_HOLDS_MAX).await?;
         if expired.len() >= SWEEP_HOLDS_MAX {
             expire_page(&*locked, now, &expired).await?;
-            self.lookout.expired(&expired);
+            self.balance_monitor.expired(&expired);
             return Ok(Before::Again);
         }
-        let flights = Flights::default();
+        let in_flight = InFlightBatches::default();
         let execution = Execution {
             journal: &*locked,
-            flights: &flights,
+            in_flight: &in_flight,
         };
         self.post.at(Stage::Find);
         execution.look_beside(&mut part.work).await?;
@@ -399,7 +399,7 @@ async fn within<T>(
 }
 
 /// A void and its event are one step, and a step is of one root here.
-fn of_two_roots(event: &Prepared) -> Problem {
+fn of_two_roots(event: &RatedEvent) -> Problem {
     if event.customer.is_none() {
         return crate::amend::not_rated("unknown_customer", None);
     }

@@ -2,16 +2,16 @@
 //! looked for among the caller's own first, then among those of others that it sees. What is not
 //! one alone is refused, with the candidates.
 
-use crate::command::{Caller, Problem};
 use crate::engine::{Engine, journal_problem};
 use crate::hold_name::hold_id;
-use crate::overrule::is_orphan;
+use crate::overrule::is_unattributed;
 use crate::reporters::rank;
+use crate::requests::{Caller, Problem};
 use ledger::Hold;
 use rating::{TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::journal::{Identity, Kind, Namespace, Record, Reporter, StateKeys};
+use store::journal::{Identity, JournalEntry, Kind, Namespace, Reporter, StateKeys};
 
 /// Candidates that a refusal names.
 const CANDIDATES_NAMED_MAX: usize = 5;
@@ -24,7 +24,7 @@ impl Engine {
         source: &str,
         id: &str,
         customer: Option<&str>,
-    ) -> Result<Arc<Record>, Problem> {
+    ) -> Result<Arc<JournalEntry>, Problem> {
         let customer = match customer {
             Some(name) => Some(self.customer(caller, name).await?),
             None => None,
@@ -47,7 +47,7 @@ impl Engine {
             .into_iter()
             .map(name)
             .collect();
-        let (mut reported, mut orphan) = (Vec::new(), None);
+        let (mut reported, mut unattributed) = (Vec::new(), None);
         for record in self
             .journal()
             .find_each(&names)
@@ -59,9 +59,9 @@ impl Engine {
             if !self.directory().sees(caller, record.tenant).await? {
                 continue;
             }
-            if is_orphan(&record) {
+            if is_unattributed(&record) {
                 // Perhaps it came again under its customer's root and was rated there.
-                orphan = Some(record);
+                unattributed = Some(record);
             } else if customer
                 .as_ref()
                 .is_none_or(|customer| customer.tenant.id == record.tenant)
@@ -71,17 +71,18 @@ impl Engine {
         }
         match self.counting(reported, own).await? {
             Some(record) => self.reported_first(record).await,
-            None => orphan.ok_or_else(|| Problem::new("not_found", "there is no such usage event")),
+            None => unattributed
+                .ok_or_else(|| Problem::new("not_found", "there is no such usage event")),
         }
     }
 
     /// Of one customer: the highest reporter's.
     async fn counting(
         &self,
-        mut reported: Vec<Arc<Record>>,
+        mut reported: Vec<Arc<JournalEntry>>,
         own: Reporter,
-    ) -> Result<Option<Arc<Record>>, Problem> {
-        let customers = |records: &mut dyn Iterator<Item = &Arc<Record>>| {
+    ) -> Result<Option<Arc<JournalEntry>>, Problem> {
+        let customers = |records: &mut dyn Iterator<Item = &Arc<JournalEntry>>| {
             records.map(|record| record.tenant).collect::<BTreeSet<_>>()
         };
         let mut of = customers(
@@ -115,7 +116,10 @@ impl Engine {
     }
 
     /// What a confirming record is about.
-    async fn reported_first(&self, record: Arc<Record>) -> Result<Arc<Record>, Problem> {
+    async fn reported_first(
+        &self,
+        record: Arc<JournalEntry>,
+    ) -> Result<Arc<JournalEntry>, Problem> {
         match (record.kind, record.body.refers_to) {
             (Kind::Confirmed, Some(lower)) => self.record(lower).await,
             _ => Ok(record),
@@ -200,7 +204,7 @@ impl Engine {
     }
 
     /// The record that placed a hold.
-    pub(crate) async fn placed(&self, hold: &Hold) -> Result<Arc<Record>, Problem> {
+    pub(crate) async fn placed(&self, hold: &Hold) -> Result<Arc<JournalEntry>, Problem> {
         let (source, key) = (hold.source.as_str(), hold.key.as_str());
         let all = self
             .reporters_in(&[hold.root], Namespace::Hold, None)

@@ -1,15 +1,15 @@
 //! Money takes its turn like usage: moved by hand (top-ups and adjustments, once per key), and by
 //! the steps of payments and payouts.
 
-use crate::command::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
+use crate::batch_executor::{BatchExecutor, refused, relative};
+use crate::command::Named;
 use crate::digest::Digest;
-use crate::turn::{Turn, refused, relative};
-use crate::work::Named;
+use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
 use ledger::{AccountKey, AccountKind, Refusal};
 use rating::{Currency, Instant, TenantId};
-use store::journal::{Body, Kind, Record, Seq};
+use store::journal::{EntryPayload, JournalEntry, Kind, Seq};
 
-impl Turn {
+impl BatchExecutor {
     pub fn money(
         &mut self,
         named: Named,
@@ -45,16 +45,16 @@ impl Turn {
             MoneyKind::TopUp => Kind::TopUp,
             MoneyKind::Adjustment => Kind::Adjustment,
         };
-        let body = Body {
+        let body = EntryPayload {
             currency: Some(command.account.currency),
             postings: vec![posting],
             reason: command.reason.clone(),
-            ..Body::default()
+            ..EntryPayload::default()
         };
         let (at, tenant, keyed) = (received_at, command.account.tenant, named.key());
         let identity = named.identity;
         let digest = [0; 16];
-        let record = Record {
+        let record = JournalEntry {
             seq: Seq(0),
             kind,
             tenant,
@@ -87,7 +87,7 @@ impl Turn {
     }
 }
 
-impl Turn {
+impl BatchExecutor {
     /// The first step under a name counts; who sends it again hears what that was.
     pub fn payment(
         &mut self,
@@ -116,13 +116,13 @@ impl Turn {
         }
         self.books.pay(&postings, &limits).map_err(refused)?;
         let keyed = named.key();
-        let body = Body {
+        let body = EntryPayload {
             currency: Some(currency),
             postings,
             reason,
-            ..Body::default()
+            ..EntryPayload::default()
         };
-        let record = Record {
+        let record = JournalEntry {
             seq: Seq(0),
             kind,
             tenant,
@@ -142,7 +142,7 @@ impl Turn {
     }
 }
 
-impl Turn {
+impl BatchExecutor {
     /// Whether something moved. Once under its name: what comes to the balance later is the
     /// platform's.
     pub fn reclassify(
@@ -166,14 +166,14 @@ impl Turn {
         };
         self.books.reclassify(posting).map_err(refused)?;
         let reason = "paid to the reseller, and kept in its book from now on".to_owned();
-        let body = Body {
+        let body = EntryPayload {
             currency: Some(currency),
             postings: vec![posting],
             reason,
-            ..Body::default()
+            ..EntryPayload::default()
         };
         let key = named.key();
-        let record = Record {
+        let record = JournalEntry {
             seq: Seq(0),
             kind: Kind::Reclassification,
             tenant,
@@ -190,8 +190,8 @@ impl Turn {
     }
 }
 
-fn payment_posted(record: &Record, duplicate: bool) -> PaymentPosted {
-    let Record { seq, at, body, .. } = record;
+fn payment_posted(record: &JournalEntry, duplicate: bool) -> PaymentPosted {
+    let JournalEntry { seq, at, body, .. } = record;
     PaymentPosted {
         seq: *seq,
         postings: body.postings.clone(),

@@ -2,15 +2,15 @@
 //! that charge.
 //!
 //! What an event is matched by, measured as and counted as is decided where the engine decides it
-//! ([`prepare`], [`member`]). Here are only the states that a journal would keep: per customer the
+//! ([`prepare`], [`distinct_value`]). Here are only the states that a journal would keep: per customer the
 //! counters and the carry, and the identities of what was reported. Events are taken in their
 //! order, whatever their age: nothing is late, nothing too early.
 
-use crate::command::UsageEvent;
-use crate::member;
+use crate::distinct_value;
 use crate::prepare::{self, Asked};
+use crate::requests::UsageEvent;
 use formats::input::cdr;
-use rating::aggregate::{self, Known, MemberChange, Newest};
+use rating::aggregate::{self, DistinctValueChange, Known, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::link::{self, LinkPosting};
@@ -71,7 +71,7 @@ struct Book {
     /// What each card has charged of what is due once.
     flats: HashMap<(CounterId, RateCardId), Exact>,
     /// How often each distinct value of a counter was reported.
-    members: HashMap<(CounterId, String), i64>,
+    distinct_values: HashMap<(CounterId, String), i64>,
     /// When the value of a counter that stands was reported (`latest`).
     newest: HashMap<CounterId, Newest>,
 }
@@ -84,14 +84,14 @@ impl Book {
         usage: &Usage<'_>,
         measured: &Measured,
         aggregation: Aggregation,
-        member: Option<&str>,
+        distinct_value: Option<&str>,
     ) -> Result<(Counter, Counter, Charged), Overflow> {
         let Some(id) = measured.counter else {
             return Ok(Default::default());
         };
         let (before, charged) = self.counters.get(&id).copied().unwrap_or_default();
-        let standing = member
-            .and_then(|value| self.members.get(&(id, value.to_owned())))
+        let standing = distinct_value
+            .and_then(|value| self.distinct_values.get(&(id, value.to_owned())))
             .copied()
             .unwrap_or_default();
         let known = Known {
@@ -104,7 +104,7 @@ impl Book {
             aggregation,
             &before,
             measured.billed,
-            MemberChange::Report(known),
+            DistinctValueChange::Report(known),
         )?;
         Ok((before, after, charged))
     }
@@ -130,11 +130,11 @@ impl Book {
         id: CounterId,
         after: (Counter, Charged),
         at: Instant,
-        member: Option<String>,
+        distinct_value: Option<String>,
     ) {
         self.counters.insert(id, after);
-        if let Some(value) = member {
-            *self.members.entry((id, value)).or_default() += 1;
+        if let Some(value) = distinct_value {
+            *self.distinct_values.entry((id, value)).or_default() += 1;
         }
         let own = Newest {
             level: Reverse(0),
@@ -373,10 +373,11 @@ impl Offline {
         let (card, measured) = measure(&self.cards, &usage)?;
         prepare::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
-        let member = member::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
+        let distinct_value =
+            distinct_value::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
         let (before, after, charged) =
-            book.grown(&usage, &measured, aggregation, member.as_deref())?;
+            book.grown(&usage, &measured, aggregation, distinct_value.as_deref())?;
         let mut priced = card.price(&measured, &usage, &before, &after)?;
         let rate = measured.found.rate;
         let flats = measured
@@ -403,7 +404,7 @@ impl Offline {
         )?;
         let LinkPosting { cents, carry } = link::post(book.carry, priced.exact)?;
         if let Some(id) = measured.counter {
-            book.keep(id, (priced.after, charged), usage.at, member);
+            book.keep(id, (priced.after, charged), usage.at, distinct_value);
             if let Some(flats) = flats.filter(|_| card.has_flats(rate)) {
                 book.flats.insert((id, card.card()), flats.charged);
             }

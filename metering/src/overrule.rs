@@ -7,14 +7,14 @@
 //! that somebody below does keeps a report from above from being charged.
 
 use crate::amend::OVERTAKEN;
-use crate::command::{Outcome, Problem};
-use crate::prepare::Prepared;
+use crate::batch_executor::{BatchExecutor, Earlier, event_body, record_of};
+use crate::command::CommandResult;
+use crate::prepare::RatedEvent;
 use crate::reporters::rank;
-use crate::turn::{Earlier, Turn, event_body, record_of};
+use crate::requests::{Outcome, Problem};
 use crate::void::Void;
-use crate::work::Done;
 use std::sync::Arc;
-use store::journal::{Amendment, Body, Kind, Record, Reporter, Seq};
+use store::journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
 
 /// What others of the chain have reported of an event.
 #[derive(Debug)]
@@ -25,14 +25,14 @@ pub enum Beside {
     /// The sender's own, from before reporters were told apart.
     Own(Earlier),
     /// Somebody below reported the same, and it stands.
-    Confirms(Arc<Record>),
+    Confirms(Arc<JournalEntry>),
     /// Somebody below reported it otherwise, or it has no price yet. `None`: in this very batch.
-    Overrules(Option<Arc<Record>>),
+    Overrules(Option<Arc<JournalEntry>>),
 }
 
-impl Turn {
+impl BatchExecutor {
     /// `own`: a record of the sender's own that is tried again.
-    pub fn beside(&self, prepared: &Prepared, own: Option<&Record>) -> Beside {
+    pub fn beside(&self, prepared: &RatedEvent, own: Option<&JournalEntry>) -> Beside {
         for (is_above, keyed) in prepared.others() {
             let Some(earlier) = self.earlier(keyed) else {
                 continue;
@@ -42,7 +42,7 @@ impl Turn {
                 continue;
             }
             let charged = self.charged_by(record);
-            if charged.is_none() && is_orphan(record) {
+            if charged.is_none() && is_unattributed(record) {
                 // Another's is of a customer that nobody knew yet; when that is known it is tried
                 // again, and finds this one.
                 if is_above
@@ -88,7 +88,7 @@ impl Turn {
     }
 
     /// What somebody above has reported counts: nothing moves.
-    fn known_from_above(&self, record: &Record, prepared: &Prepared) -> Outcome {
+    fn known_from_above(&self, record: &JournalEntry, prepared: &RatedEvent) -> Outcome {
         if !is_same(record, prepared) {
             let (source, id) = (&record.identity.source, &record.identity.id);
             let detail = format!(
@@ -101,7 +101,7 @@ impl Turn {
     }
 
     /// The first answer to an event, whoever reported it.
-    pub fn answered(&self, record: &Record) -> Outcome {
+    pub fn answered(&self, record: &JournalEntry) -> Outcome {
         match (
             record.kind,
             record.body.refers_to.and_then(|lower| self.referred(lower)),
@@ -113,7 +113,7 @@ impl Turn {
 
     /// Nothing of it stands, nor will be charged: a void that reached some of its links only leaves
     /// it where it is.
-    fn is_taken_back(&self, record: &Record) -> bool {
+    fn is_taken_back(&self, record: &JournalEntry) -> bool {
         let is_void = matches!(
             self.amendment(record.seq),
             Some(Amendment {
@@ -126,7 +126,12 @@ impl Turn {
 
     /// The report from below was voided by the sender, or somebody above it, when the sender's own
     /// was kept already: it was about both. What comes after a void is reported anew.
-    fn took_back_both(&self, prepared: &Prepared, own: &Record, lower: &Record) -> bool {
+    fn took_back_both(
+        &self,
+        prepared: &RatedEvent,
+        own: &JournalEntry,
+        lower: &JournalEntry,
+    ) -> bool {
         let Some(void) = self
             .amendment(lower.seq)
             .filter(|amendment| amendment.kind == Kind::Void)
@@ -148,7 +153,7 @@ impl Turn {
     }
 
     /// The record that carries an event's charges; `None`: it has no price.
-    fn charged_by<'a>(&'a self, record: &'a Record) -> Option<&'a Record> {
+    fn charged_by<'a>(&'a self, record: &'a JournalEntry) -> Option<&'a JournalEntry> {
         let original = match (record.kind, record.body.refers_to) {
             (Kind::Confirmed, Some(lower)) => self.referred(lower)?,
             _ => record,
@@ -163,9 +168,9 @@ impl Turn {
     }
 
     /// The report from above of what is on record already: it moves nothing, and stays on record.
-    pub fn confirm(&mut self, prepared: Box<Prepared>, lower: Arc<Record>) -> Outcome {
+    pub fn confirm(&mut self, prepared: Box<RatedEvent>, lower: Arc<JournalEntry>) -> Outcome {
         let outcome = self.answered(&lower);
-        let body = Body {
+        let body = EntryPayload {
             refers_to: Some(lower.seq),
             ..event_body(&prepared)
         };
@@ -182,18 +187,20 @@ impl Turn {
         &mut self,
         lower: Seq,
         void: Option<&Void>,
-        event: Box<Prepared>,
-        own: Option<Arc<Record>>,
-    ) -> Done {
+        event: Box<RatedEvent>,
+        own: Option<Arc<JournalEntry>>,
+    ) -> CommandResult {
         let is_first = own.is_some() || self.earlier(event.name()).is_none();
         let beside = self.beside(&event, own.as_deref());
-        let is_lower = |record: &Record| record.seq == lower;
+        let is_lower = |record: &JournalEntry| record.seq == lower;
         let stands = is_first
             && matches!(&beside, Beside::Overrules(Some(record)) | Beside::Confirms(record) if is_lower(record));
         let mut stays = void.is_none().then_some(lower);
         if let Some(void) = void.filter(|_| stands) {
             match self.take_back_whole(void) {
-                Ok(()) if own.is_none() => return Done::Event(self.first(event, Some(lower))),
+                Ok(()) if own.is_none() => {
+                    return CommandResult::Event(self.first(event, Some(lower)));
+                }
                 // It is looked at again.
                 Ok(())
                 | Err(Problem {
@@ -221,7 +228,7 @@ impl Turn {
     /// the same.
     pub fn reporter_of(&self, void: &Void) -> Reporter {
         let path = void.path.as_slice();
-        let confirms = |record: &Record| {
+        let confirms = |record: &JournalEntry| {
             record.kind == Kind::Confirmed && record.body.refers_to == Some(void.original.seq)
         };
         let above = void.others().filter_map(|keyed| {
@@ -235,11 +242,11 @@ impl Turn {
 }
 
 /// Kept while its customer was unknown: it belongs to its sender.
-pub fn is_orphan(record: &Record) -> bool {
+pub fn is_unattributed(record: &JournalEntry) -> bool {
     record.kind == Kind::Unrated && hint_of(record).is_some()
 }
 
-fn hint_of(record: &Record) -> Option<&str> {
+fn hint_of(record: &JournalEntry) -> Option<&str> {
     record
         .personal
         .as_ref()
@@ -248,10 +255,11 @@ fn hint_of(record: &Record) -> Option<&str> {
 
 /// The same content. Everybody has names of his own for a customer, and what came before it was
 /// known was kept under no key.
-fn is_same(record: &Record, prepared: &Prepared) -> bool {
+fn is_same(record: &JournalEntry, prepared: &RatedEvent) -> bool {
     let is = |content: [u8; 16]| record.content == content;
     is(prepared.content)
         || prepared.contents_by_other_names().into_iter().any(is)
-        || hint_of(record)
-            .is_some_and(|hint| is_orphan(record) && is(prepared.orphan_content_as(hint)))
+        || hint_of(record).is_some_and(|hint| {
+            is_unattributed(record) && is(prepared.unattributed_content_as(hint))
+        })
 }

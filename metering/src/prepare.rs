@@ -2,17 +2,17 @@
 //! the caller's task, many at a time; what depends on counters and balances is left to the
 //! committer.
 //!
-//! Nearly every event finds all it needs in memory ([`Desk::at_hand`]); the others wait for the
-//! records ([`Desk::prepare`]).
+//! Nearly every event finds all it needs in memory ([`UsagePreparer::at_hand`]); the others wait for the
+//! records ([`UsagePreparer::prepare`]).
 
-use crate::command::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::digest::Digest;
 use crate::directory::{Customer, Directory};
+use crate::distinct_value;
 use crate::hold_name::{hold_id, named_hold};
 use crate::lacks::{self, Lack};
-use crate::member;
 use crate::plan::{Base, ChainPlan, LinkTerms, PlanLink, Timeline};
 use crate::reporters::{self, Other};
+use crate::requests::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use formats::numbers::{self, Doubt};
@@ -39,7 +39,7 @@ const NO_KEY: [u8; 32] = [0; 32];
 
 /// An event that waits for its turn.
 #[derive(Debug, Clone)]
-pub struct Prepared {
+pub struct RatedEvent {
     pub event: UsageEvent,
     /// Whose books: the customer's root, or the key's own for an unknown customer.
     pub root: TenantId,
@@ -51,7 +51,7 @@ pub struct Prepared {
     /// Who else on the chain may have reported it, the highest first.
     others: Vec<Other>,
     /// Where the event lies if it came before its customer was known: under the key's own root.
-    orphan: Option<(TenantId, u64)>,
+    unattributed: Option<(TenantId, u64)>,
     /// Digest of the content as sent, under the customer's key: tells a resend from a conflict.
     pub content: [u8; 16],
     /// Of what names a person, as it stands in a record of a rated event.
@@ -67,7 +67,7 @@ pub struct Prepared {
     pub customer: Option<Arc<Customer>>,
     pub received_at: Instant,
     /// Priced but for the counters, or why it cannot be.
-    pub priced: Result<Box<Plan>, Kept>,
+    pub priced: Result<Box<Plan>, UnratedReason>,
     /// What links without a price lack; mostly nothing.
     pub lacks: Vec<Lack>,
     /// The event that it corrects on the lower links alone.
@@ -132,9 +132,9 @@ impl Method {
 
 /// Why a well-formed event has no price now: a stable code, kept with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept(pub &'static str);
+pub struct UnratedReason(pub &'static str);
 
-impl Kept {
+impl UnratedReason {
     /// For commands that must be priced at once: holds, dry runs.
     pub fn problem(&self) -> Problem {
         Problem::new(
@@ -199,7 +199,7 @@ impl Plan {
     }
 }
 
-impl Prepared {
+impl RatedEvent {
     /// Why what must be priced at once cannot be, in words about what the caller may see.
     pub fn unpriced(&self, caller: &Caller) -> Option<Problem> {
         let lack = self.lack_seen_by(caller.tenant)?;
@@ -255,8 +255,8 @@ impl Prepared {
             name: self.named(self.root),
         }
     }
-    pub fn orphan(&self) -> Option<Keyed<'_>> {
-        self.orphan.map(|(root, key)| Keyed {
+    pub fn unattributed(&self) -> Option<Keyed<'_>> {
+        self.unattributed.map(|(root, key)| Keyed {
             key,
             name: self.named(root),
         })
@@ -297,17 +297,17 @@ impl Prepared {
         namespace: Namespace,
         journal: &dyn Journal,
     ) -> Box<Self> {
-        (self.namespace, self.orphan) = (namespace, None);
+        (self.namespace, self.unattributed) = (namespace, None);
         self.others.clear();
         self.key = journal.identity_key(self.named(self.root));
         self
     }
     /// The content's digest as it was kept while the customer was unknown.
-    pub fn orphan_content(&self) -> [u8; 16] {
-        self.orphan_content_as(&self.event.customer)
+    pub fn unattributed_content(&self) -> [u8; 16] {
+        self.unattributed_content_as(&self.event.customer)
     }
     /// The same, if the customer was called so.
-    pub fn orphan_content_as(&self, customer: &str) -> [u8; 16] {
+    pub fn unattributed_content_as(&self, customer: &str) -> [u8; 16] {
         self.content_under(&NO_KEY, customer)
     }
     /// The content's digests as if the customer were called otherwise: everybody has names of his
@@ -350,17 +350,17 @@ impl Prepared {
         )
     }
     /// The same usage with another quantity, measured again: what a hold for less would be.
-    pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, Kept> {
+    pub fn of_quantity(&self, plan: &Plan, quantity: Quantity) -> Result<Plan, UnratedReason> {
         let usage = Usage {
             quantity,
             ..self.usage(plan)
         };
         let mut methods = SmallVec::new();
-        let again = |by: &ByCard| -> Result<ByCard, Kept> {
+        let again = |by: &ByCard| -> Result<ByCard, UnratedReason> {
             let measured = by
                 .card
                 .measure(&usage)
-                .map_err(|unrated| Kept(unrated.code()))?;
+                .map_err(|unrated| UnratedReason(unrated.code()))?;
             Ok(ByCard {
                 version: by.version,
                 card: Arc::clone(&by.card),
@@ -482,7 +482,7 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Nu
 
 /// Where the events of one request are prepared.
 #[derive(Debug)]
-pub struct Desk<'a> {
+pub struct UsagePreparer<'a> {
     directory: &'a Directory,
     journal: &'a dyn Journal,
     caller: &'a Caller,
@@ -517,9 +517,9 @@ enum Missing {
 }
 
 /// A plan, or why the event is kept without one; or what has to be read first.
-type Planned = Result<Result<Box<Plan>, Kept>, Missing>;
+type Planned = Result<Result<Box<Plan>, UnratedReason>, Missing>;
 
-impl<'a> Desk<'a> {
+impl<'a> UsagePreparer<'a> {
     pub fn new(
         directory: &'a Directory,
         journal: &'a dyn Journal,
@@ -553,7 +553,7 @@ impl<'a> Desk<'a> {
     pub fn at_hand(
         &mut self,
         mut event: UsageEvent,
-    ) -> Result<Result<Box<Prepared>, Problem>, Box<UsageEvent>> {
+    ) -> Result<Result<Box<RatedEvent>, Problem>, Box<UsageEvent>> {
         if let Err(problem) = self.check(&event) {
             return Ok(Err(problem));
         }
@@ -582,7 +582,7 @@ impl<'a> Desk<'a> {
     }
 
     /// The same, after reading what is missing.
-    pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Box<Prepared>, Problem> {
+    pub async fn prepare(&mut self, mut event: UsageEvent) -> Result<Box<RatedEvent>, Problem> {
         self.check(&event)?;
         let Some(meter) = self.directory.meter(&event.meter).await? else {
             return Err(Problem::field(
@@ -619,13 +619,13 @@ impl<'a> Desk<'a> {
     pub async fn prepare_report(
         &mut self,
         mut event: UsageEvent,
-    ) -> Result<Box<Prepared>, Problem> {
+    ) -> Result<Box<RatedEvent>, Problem> {
         if self.directory.meter(&event.meter).await?.is_some() {
             return self.prepare(event).await;
         }
         self.check(&event)?;
         let (customer, nobody) = self.customer_of(&event).await?;
-        let kept = Kept(if customer.is_some() {
+        let kept = UnratedReason(if customer.is_some() {
             UNKNOWN_METER
         } else {
             nobody
@@ -693,18 +693,18 @@ impl<'a> Desk<'a> {
 
     fn plan(&self, about: &About, event: &UsageEvent, number: Number) -> Planned {
         let Some(customer) = &about.customer else {
-            return Ok(Err(Kept(about.nobody)));
+            return Ok(Err(UnratedReason(about.nobody)));
         };
         let window_secs = i64::from(customer.tenant.late_window_days) * 86_400;
         if self.late == Lateness::Kept && event.at < self.now.plus_secs(-window_secs) {
-            return Ok(Err(Kept("late")));
+            return Ok(Err(UnratedReason("late")));
         }
         let Some(at) = customer.chain_at(event.at) else {
-            return Ok(Err(Kept("no_agreement")));
+            return Ok(Err(UnratedReason("no_agreement")));
         };
         let chain = match &at.links {
             Ok(chain) => chain,
-            Err(error) => return Ok(Err(Kept(error.code()))),
+            Err(error) => return Ok(Err(UnratedReason(error.code()))),
         };
         let usage = usage_of(event, &about.meter, number);
         let mut methods = SmallVec::new();
@@ -720,7 +720,7 @@ impl<'a> Desk<'a> {
             return self.plan_upper(at, chain, about, &usage);
         }
         let Some(currency) = chain.first().map(|link| link.agreement.currency) else {
-            return Ok(Err(Kept("no_agreement")));
+            return Ok(Err(UnratedReason("no_agreement")));
         };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
         Ok(Ok(Box::new(Plan {
@@ -766,7 +766,7 @@ impl<'a> Desk<'a> {
         let skipped = first.saturating_sub(below);
         let methods: SmallVec<[Method; 2]> = measured.into_iter().skip(skipped).flatten().collect();
         let Some(top) = chain.last().filter(|_| !methods.is_empty()) else {
-            return Ok(Err(Kept(standing::reason(&open))));
+            return Ok(Err(UnratedReason(standing::reason(&open))));
         };
         let (meter, chain) = (Arc::clone(&about.meter), Arc::clone(chain));
         Ok(Ok(Box::new(Plan {
@@ -786,10 +786,10 @@ impl<'a> Desk<'a> {
         link: &PlanLink,
         usage: &Usage<'_>,
         meter: &MeterTerms,
-    ) -> Result<Result<Method, Kept>, Missing> {
+    ) -> Result<Result<Method, UnratedReason>, Missing> {
         let (timeline, commission_bp) = match (&link.agreement.pricing, &link.timeline) {
             (Pricing::Wholesale { .. }, Some(timeline)) => (timeline, None),
-            (Pricing::Wholesale { .. }, None) => return Ok(Err(Kept("no_rate"))),
+            (Pricing::Wholesale { .. }, None) => return Ok(Err(UnratedReason("no_rate"))),
             (Pricing::Commission { commission_bp }, Some(floor)) => (floor, Some(*commission_bp)),
             (Pricing::Commission { commission_bp }, None) => {
                 return Ok(Ok(Method::Commission {
@@ -823,13 +823,13 @@ impl<'a> Desk<'a> {
         (currency, approval): (Currency, Option<&[TenantId]>),
         usage: &Usage<'_>,
         meter: &MeterTerms,
-    ) -> Result<Result<ByCard, Kept>, Missing> {
+    ) -> Result<Result<ByCard, UnratedReason>, Missing> {
         let found = through_fallbacks(
             Cow::Borrowed(timeline),
             |timeline: Cow<'_, Arc<Timeline>>| {
                 let Some(slot) = timeline.in_force(usage.at, approval) else {
                     let unapproved = timeline.in_force(usage.at, None).is_some();
-                    return Ok(Asked::Found(Err(Kept(if unapproved {
+                    return Ok(Asked::Found(Err(UnratedReason(if unapproved {
                         "card_not_approved"
                     } else {
                         "no_rate"
@@ -843,7 +843,7 @@ impl<'a> Desk<'a> {
                     });
                 };
                 if card.currency() != currency {
-                    return Ok(Asked::Found(Err(Kept("currency_mismatch"))));
+                    return Ok(Asked::Found(Err(UnratedReason("currency_mismatch"))));
                 }
                 match card.measure(usage) {
                     Ok(measured) => {
@@ -867,18 +867,20 @@ impl<'a> Desk<'a> {
                         };
                         let checked = check(card, &by.measured, usage, meter);
                         return Ok(Asked::Found(
-                            checked.map(|()| by).map_err(|unrated| Kept(unrated.code())),
+                            checked
+                                .map(|()| by)
+                                .map_err(|unrated| UnratedReason(unrated.code())),
                         ));
                     }
                     Err(Unrated::NoRate) => {}
-                    Err(unrated) => return Ok(Asked::Found(Err(Kept(unrated.code())))),
+                    Err(unrated) => return Ok(Asked::Found(Err(UnratedReason(unrated.code())))),
                 }
                 let Some(name) = card.fallback() else {
-                    return Ok(Asked::Found(Err(Kept("no_rate"))));
+                    return Ok(Asked::Found(Err(UnratedReason("no_rate"))));
                 };
                 match self.directory.fallback_at_hand(&timeline, name) {
                     Some(Some(next)) => Ok(Asked::Next(Cow::Owned(next))),
-                    Some(None) => Ok(Asked::Found(Err(Kept("no_rate")))),
+                    Some(None) => Ok(Asked::Found(Err(UnratedReason("no_rate")))),
                     None => Err(Missing::Fallback {
                         name: name.to_owned(),
                         timeline: timeline.into_owned(),
@@ -886,7 +888,7 @@ impl<'a> Desk<'a> {
                 }
             },
         )?;
-        Ok(found.unwrap_or(Err(Kept("no_rate"))))
+        Ok(found.unwrap_or(Err(UnratedReason("no_rate"))))
     }
 
     fn assemble(
@@ -895,8 +897,8 @@ impl<'a> Desk<'a> {
         about: About,
         content: [u8; 16],
         dialled: Dialled,
-        priced: Result<Box<Plan>, Kept>,
-    ) -> Box<Prepared> {
+        priced: Result<Box<Plan>, UnratedReason>,
+    ) -> Box<RatedEvent> {
         let lacks = self.lacks(&event, &about, &priced, &dialled);
         let customer = about.customer;
         let root = customer
@@ -911,7 +913,8 @@ impl<'a> Desk<'a> {
             id: &event.id,
         };
         let key = |root| self.journal.identity_key(name(root));
-        let orphan = (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
+        let unattributed =
+            (root != self.caller.root).then(|| (self.caller.root, key(self.caller.root)));
         let hold = match &event.hold {
             Some(name) => named_hold(root, reporter, &event.source, name),
             None => hold_id(root, reporter, &event.source, &event.id),
@@ -925,13 +928,13 @@ impl<'a> Desk<'a> {
             event.raw.as_deref(),
         ];
         let personal_digest = hash::personal_digest_of(personal_key, texts, &event.attributes);
-        Box::new(Prepared {
+        Box::new(RatedEvent {
             key: key(root),
             reporter,
             others: Vec::new(),
             root,
             namespace: Namespace::Usage,
-            orphan,
+            unattributed,
             content,
             personal_digest,
             hold,
@@ -952,7 +955,7 @@ impl<'a> Desk<'a> {
         &self,
         event: &UsageEvent,
         about: &About,
-        priced: &Result<Box<Plan>, Kept>,
+        priced: &Result<Box<Plan>, UnratedReason>,
         dialled: &Dialled,
     ) -> Vec<Lack> {
         let reason = match priced {
@@ -1070,7 +1073,7 @@ pub(crate) fn check(
     meter: &MeterTerms,
 ) -> Result<(), Unrated> {
     card.check(measured, usage)?;
-    member::check(
+    distinct_value::check(
         card.aggregation(measured.found.rate, meter.aggregation),
         measured,
         meter,

@@ -4,14 +4,14 @@
 //! below to take back. The links above stand; what the author gave back to its own customers is
 //! between them.
 
-use crate::command::Problem;
-use crate::prepare::Prepared;
+use crate::prepare::RatedEvent;
+use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
 use rating::TenantId;
 use smallvec::SmallVec;
-use store::journal::{OpenLink, Record, Reporter};
+use store::journal::{JournalEntry, OpenLink, Reporter};
 
 /// Links of an event that an author may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,16 +35,17 @@ pub fn is_above(path: &[TenantId], tenant: TenantId, reporter: Reporter) -> bool
 
 /// Whose key reported an event: the platform's, as long as a record does not say so. What nobody's
 /// customer sent is known by its sender alone.
-pub fn reported_by(event: &Record, path: &[TenantId]) -> TenantId {
-    let is_orphan = event
+pub fn reported_by(event: &JournalEntry, path: &[TenantId]) -> TenantId {
+    let is_unattributed = event
         .personal
         .as_ref()
         .is_some_and(|personal| personal.customer_hint.is_some());
     let platform = path.first().copied().unwrap_or(event.tenant);
-    event
-        .identity
-        .reporter
-        .unwrap_or(if is_orphan { event.tenant } else { platform })
+    event.identity.reporter.unwrap_or(if is_unattributed {
+        event.tenant
+    } else {
+        platform
+    })
 }
 
 impl Reach {
@@ -102,7 +103,7 @@ impl Reach {
     }
 
     /// Links above that stay open.
-    pub fn open_above(&self, event: &Record, standing: &Standing) -> Vec<OpenLink> {
+    pub fn open_above(&self, event: &JournalEntry, standing: &Standing) -> Vec<OpenLink> {
         match &standing.open {
             Some(open) => open
                 .iter()
@@ -123,7 +124,11 @@ impl Reach {
 
     /// The event in place of a voided one, on as many links as were voided: those above stand as
     /// they were.
-    pub fn limit(&self, mut event: Box<Prepared>, void: &Void) -> Result<Box<Prepared>, Problem> {
+    pub fn limit(
+        &self,
+        mut event: Box<RatedEvent>,
+        void: &Void,
+    ) -> Result<Box<RatedEvent>, Problem> {
         let original = &void.original;
         let before = original
             .corrects()

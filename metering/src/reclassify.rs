@@ -4,16 +4,16 @@
 //! Invariants: each balance once, under a name of its own, whichever process comes first; the sum
 //! of the two accounts stays. What comes to the balance later is the platform's and stays there.
 
-use crate::command::Problem;
+use crate::command::{Command, CommandResult, Named};
 use crate::directory::record_problem;
 use crate::engine::{Engine, out_of_step};
 use crate::plan::settlement_of;
-use crate::work::{Done, Named, Work};
+use crate::requests::Problem;
 use ledger::Settlement;
 use rating::Instant;
 use std::collections::HashMap;
+use store::catalog::Reclassification;
 use store::journal::{Identity, Namespace};
-use store::records::Reclassification;
 use tenants::Agreement;
 
 impl Engine {
@@ -33,7 +33,7 @@ impl Engine {
             let work = self.of_own_books(&waiting).await?;
             for done in self.submit(work).await? {
                 match done {
-                    Done::Reclassified(done) => moved += u64::from(done?),
+                    CommandResult::Reclassified(done) => moved += u64::from(done?),
                     _ => return Err(out_of_step()),
                 }
             }
@@ -45,7 +45,7 @@ impl Engine {
     }
 
     /// Of those whose seller collects itself now.
-    async fn of_own_books(&self, waiting: &[Reclassification]) -> Result<Vec<Work>, Problem> {
+    async fn of_own_books(&self, waiting: &[Reclassification]) -> Result<Vec<Command>, Problem> {
         let (records, now) = (self.directory().records(), self.now());
         let buyers: Vec<_> = waiting.iter().map(|one| one.tenant).collect();
         let mut terms: HashMap<_, Vec<Agreement>> = HashMap::new();
@@ -79,7 +79,7 @@ impl Engine {
                     id,
                 };
                 let named = Named::new(identity, &**self.journal());
-                work.push(Work::Reclassify {
+                work.push(Command::Reclassify {
                     named,
                     tenant: one.tenant,
                     currency: one.currency,

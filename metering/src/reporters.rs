@@ -109,7 +109,9 @@ pub fn others(
 pub fn rank(path: &[TenantId], reporter: Reporter) -> Option<usize> {
     match reporter {
         None => Some(0),
-        Some(tenant) => path.iter().position(|member| *member == tenant),
+        Some(tenant) => path
+            .iter()
+            .position(|distinct_value| *distinct_value == tenant),
     }
 }
 

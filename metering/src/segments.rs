@@ -5,16 +5,17 @@
 //! event whose price depends on its order of arrival. It is written then and read only when an
 //! event is taken back.
 
+use crate::batch_executor::BatchExecutor;
 use crate::flats;
-use crate::prepare::{ByCard, Plan, Prepared};
-use crate::turn::Turn;
+use crate::prepare::{ByCard, Plan, RatedEvent};
 use rating::segments::{Charged, Pricer};
 use rating::usage::Counter;
 use rating::{CardVersionId, Exact, Instant, Overflow, Quantity};
 use std::collections::BTreeMap;
 use std::str::Split;
 use store::journal::{
-    By, Charge, ChargePricing, Counted, CounterKey, Member, MemberKey, Place, Restated,
+    By, Charge, ChargePricing, Counted, CounterKey, DistinctValue, DistinctValueKey, Place,
+    Restated,
 };
 
 /// What the name of such a member begins with; no value of another one does.
@@ -49,7 +50,7 @@ impl Closed {
         })
     }
 
-    pub fn key(&self, counter: CounterKey) -> MemberKey {
+    pub fn key(&self, counter: CounterKey) -> DistinctValueKey {
         let Self { number, growth, .. } = self;
         let by = self.by.map(|by| {
             format!(
@@ -61,7 +62,7 @@ impl Closed {
             )
         });
         let by = by.unwrap_or_default();
-        MemberKey {
+        DistinctValueKey {
             counter,
             value: format!("{MARK}{number}/{}/{}{by}", growth.quantity.0, growth.events),
         }
@@ -146,8 +147,8 @@ fn read_before(first: &str, own: By, fields: &mut Split<'_, char>) -> Option<Cha
 }
 
 /// That a segment is as it is; or was, and is no more.
-pub fn stands(stands: bool) -> Member {
-    Member {
+pub fn stands(stands: bool) -> DistinctValue {
+    DistinctValue {
         count: i64::from(stands),
         at: Instant(0),
     }
@@ -155,11 +156,12 @@ pub fn stands(stands: bool) -> Member {
 
 /// Those of a counter that have ended, from this number on.
 pub fn closed<'a>(
-    members: impl Iterator<Item = (&'a MemberKey, &'a Member)>,
+    distinct_values: impl Iterator<Item = (&'a DistinctValueKey, &'a DistinctValue)>,
     counter: CounterKey,
     from: u32,
 ) -> BTreeMap<u32, Closed> {
-    let standing = members.filter(|(key, member)| key.counter == counter && member.count > 0);
+    let standing = distinct_values
+        .filter(|(key, distinct_value)| key.counter == counter && distinct_value.count > 0);
     let closed = standing.filter_map(|(key, _)| Closed::read(&key.value));
     closed
         .filter(|closed| closed.number >= from)
@@ -172,9 +174,9 @@ pub fn is_segment(value: &str) -> bool {
     value.starts_with(MARK)
 }
 
-impl Turn {
+impl BatchExecutor {
     /// The counters after these charges of an event, and where each counts, if that must be said.
-    pub fn count(&mut self, prepared: &Prepared, plan: &Plan, charges: &[Charge]) -> Vec<Place> {
+    pub fn count(&mut self, prepared: &RatedEvent, plan: &Plan, charges: &[Charge]) -> Vec<Place> {
         let mut places = Vec::new();
         for charge in charges {
             let Some(id) = charge.counter else { continue };
@@ -227,7 +229,9 @@ impl Turn {
             if counted.is_left_by(by, alone)
                 && let (Ok(ended), Some(next)) = (Closed::of(&counted), place.number.checked_add(1))
             {
-                self.states.members.set(ended.key(key), stands(true));
+                self.states
+                    .distinct_values
+                    .set(ended.key(key), stands(true));
                 if place.number == 0 && flats::is_kept(key, &counted, &self.states) {
                     flats::keep_from_now(key, &mut self.states);
                 }

@@ -8,10 +8,10 @@
 //! standing above is never mixed with what it takes back: where a commission above has a share of
 //! the count, it is refused.
 
-use crate::command::FUTURE_SECS_MAX;
 use crate::counters::{self, Candidates};
 use crate::digest::Digest;
-use crate::prepare::{ByCard, MeasuredLink, Method, Plan, Prepared};
+use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent};
+use crate::requests::FUTURE_SECS_MAX;
 use crate::states::States;
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
@@ -32,7 +32,7 @@ pub struct Share {
 }
 
 /// `None`: no price that counts lies below the link, or a floor is what protects it.
-pub fn share(prepared: &Prepared, plan: &Plan, link: &MeasuredLink<'_>) -> Option<Share> {
+pub fn share(prepared: &RatedEvent, plan: &Plan, link: &MeasuredLink<'_>) -> Option<Share> {
     let Method::Commission { floor: None, .. } = link.method else {
         return None;
     };

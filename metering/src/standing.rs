@@ -7,7 +7,7 @@
 
 use crate::void::Below;
 use rating::{Currency, Exact, TenantId};
-use store::journal::{Charge, Kind, OpenLink, Place, Record, Seq};
+use store::journal::{Charge, JournalEntry, Kind, OpenLink, Place, Seq};
 
 /// A link that cannot be charged now, with the stable code of the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct RatedBy {
 
 impl Standing {
     /// After these steps, oldest first.
-    pub fn after<'a>(steps: impl IntoIterator<Item = &'a Record>) -> Self {
+    pub fn after<'a>(steps: impl IntoIterator<Item = &'a JournalEntry>) -> Self {
         let mut standing = Self::default();
         for step in steps {
             standing.add(step);
@@ -90,7 +90,7 @@ impl Standing {
         standing
     }
 
-    fn add(&mut self, step: &Record) {
+    fn add(&mut self, step: &JournalEntry) {
         match step.kind {
             Kind::Unrated => {}
             Kind::Void => {

@@ -7,7 +7,9 @@ use rating::{Carry, TenantId, ids::HoldId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
-use store::journal::{Amendment, Carries, Counted, CounterKey, Member, MemberKey, Seq, State};
+use store::journal::{
+    Amendment, Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Seq, State,
+};
 
 /// States by key: as loaded, and as this batch changed them.
 #[derive(Debug, Clone)]
@@ -60,7 +62,7 @@ impl<K: Hash + Eq, V, S: BuildHasher + Default> Layer<K, V, S> {
 pub struct States {
     pub carries: Layer<TenantId, Carries>,
     pub counters: Layer<CounterKey, Counted>,
-    pub members: Layer<MemberKey, Member, RandomState>,
+    pub distinct_values: Layer<DistinctValueKey, DistinctValue, RandomState>,
     pub holds: Layer<HoldId, Hold>,
     pub amended: FastMap<Seq, Amendment>,
 }
@@ -70,7 +72,7 @@ impl States {
         let states = Self {
             carries: Layer::new(state.carries),
             counters: Layer::new(state.counters),
-            members: Layer::new(state.members),
+            distinct_values: Layer::new(state.distinct_values),
             holds: Layer::new(state.holds),
             amended: state.amendments,
         };
@@ -89,8 +91,8 @@ impl States {
     pub fn counted(&self, key: &CounterKey) -> Counted {
         self.counters.get(key).copied().unwrap_or_default()
     }
-    pub fn member(&self, key: &MemberKey) -> Member {
-        self.members.get(key).copied().unwrap_or_default()
+    pub fn distinct_value(&self, key: &DistinctValueKey) -> DistinctValue {
+        self.distinct_values.get(key).copied().unwrap_or_default()
     }
     pub fn set_carries(
         &mut self,

@@ -2,9 +2,9 @@
 //! the total with it.
 
 use crate::amend::OVERTAKEN;
-use crate::command::Problem;
+use crate::distinct_value;
 use crate::flats;
-use crate::member;
+use crate::requests::Problem;
 use crate::segments::{self, Closed};
 use crate::states::States;
 use crate::void::Void;
@@ -87,7 +87,7 @@ impl Taking<'_> {
             };
             return self.of_last(&spot, flats, states).map_err(overflow);
         }
-        let ended = segments::closed(states.members.iter(), key, number);
+        let ended = segments::closed(states.distinct_values.iter(), key, number);
         self.of_earlier(&spot, &ended, states)
     }
 
@@ -136,7 +136,7 @@ impl Taking<'_> {
         if spot.number == 0 {
             return Ok(Some(flats));
         }
-        let mut front = segments::closed(states.members.iter(), spot.key, 0);
+        let mut front = segments::closed(states.distinct_values.iter(), spot.key, 0);
         front.retain(|number, _| *number < spot.number);
         if front.len() != spot.number as usize {
             return Err(missing());
@@ -171,7 +171,7 @@ impl Taking<'_> {
             cell,
             ..
         } = *spot;
-        let after = member::withdrawn(self.void, self.index, self.charge, &before, states)?;
+        let after = distinct_value::withdrawn(self.void, self.index, self.charge, &before, states)?;
         let pricer = self.pricer(cell)?;
         let own = Change {
             pricer,
@@ -197,7 +197,7 @@ impl Taking<'_> {
             flats: changed.flats,
             others_stand: is_last
                 || (self.card.is_even(self.rate)
-                    && member::is_sum(self.void, self.index, self.charge)),
+                    && distinct_value::is_sum(self.void, self.index, self.charge)),
         })
     }
 
@@ -251,7 +251,7 @@ impl Taking<'_> {
             })
             .map_err(overflow)?;
         let ends = ends_of(start, all.iter().map(|(_, growth)| *growth)).map_err(overflow)?;
-        let without = member::ends_without(
+        let without = distinct_value::ends_without(
             self.void,
             self.index,
             self.charge,
@@ -304,7 +304,8 @@ impl Taking<'_> {
             place: self.recorded(spot, Some(new_start), restated_behind(&changed)),
             moved: moved(ended, &growths, &changed),
             flats: changed.flats,
-            others_stand: others_stand && member::is_sum(self.void, self.index, self.charge),
+            others_stand: others_stand
+                && distinct_value::is_sum(self.void, self.index, self.charge),
         })
     }
 

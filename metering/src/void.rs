@@ -1,8 +1,8 @@
 //! −q of an earlier event: what its turn needs to know.
 
-use crate::command::SellerCover;
+use crate::command::Named;
 use crate::reporters::{self, Other};
-use crate::work::Named;
+use crate::requests::SellerCover;
 use ledger::Limit;
 use rating::aggregate::Level;
 use rating::card::MeterTerms;
@@ -12,7 +12,8 @@ use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{
-    Charge, ChargePricing, CounterKey, Journal, Keyed, Name, OpenLink, Place, Record, Reporter, Seq,
+    Charge, ChargePricing, CounterKey, Journal, JournalEntry, Keyed, Name, OpenLink, Place,
+    Reporter, Seq,
 };
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -37,10 +38,10 @@ pub struct Void {
     /// Who else on the chain may have reported the event.
     pub others: Vec<Other>,
     /// The event as it was first recorded.
-    pub original: Arc<Record>,
+    pub original: Arc<JournalEntry>,
     /// The event with the charges that are to be taken back: as it was recorded, or as it stands on
     /// those of its links that the void reaches.
-    pub charged: Arc<Record>,
+    pub charged: Arc<JournalEntry>,
     /// The last step of the event when this was found out, if it was not its own record.
     pub last: Option<Seq>,
     /// Links above those that the void reaches which stay open.

@@ -1,20 +1,20 @@
 //! Tells tenants what happens, by signed webhooks and by e-mail.
 //!
-//! A notice's way: [`witness`] (what durable batches changed → notices; payments record theirs
+//! A notice's way: [`recorder`] (what durable batches changed → notices; payments record theirs
 //! themselves) → [`outbox`] (a notice → a delivery for each endpoint and contact that wants it) →
-//! [`courier`] (deliveries, tried until they arrive).
+//! [`deliveries`] (deliveries, tried until they arrive).
 //!
 //! Invariants: at least once, under the same id; nothing is kept in memory alone that must arrive:
 //! whoever dies leaves its work to the next process, and several share it; one slow endpoint does
 //! not hold up others; no body of an answer is read, and no address, secret or payload is logged.
 
 pub mod address;
-pub mod courier;
+pub mod delivery_worker;
 pub mod mail;
 pub mod outbox;
 pub mod post;
+pub mod recorder;
 pub mod signature;
-pub mod witness;
 
 use rating::Instant;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! E-mail: the same notices in the reader's language, as text and as simple HTML, through one SMTP
 //! server.
 
+use i18n::{Arg, Locale, money, say};
 use lettre::address::AddressError;
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::Error as SmtpError;
@@ -8,9 +9,8 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use rating::{Cents, Currency};
 use serde_json::Value;
 use std::time::Duration;
-use store::records::NoticeKind;
+use store::catalog::NoticeKind;
 use url::Url;
-use wording::{Arg, Locale, money, say};
 
 /// Of every step of a session.
 const STEP_TIME_MAX: Duration = Duration::from_secs(20);

@@ -3,7 +3,7 @@
 use crate::Clock;
 use rating::ids::DeliveryId;
 use serde_json::{Value, json};
-use store::records::{Endpoint, NewDelivery, Notice, RecordError, Records, Target};
+use store::catalog::{Catalog, CatalogError, Endpoint, NewDelivery, Notice, Target};
 use tenants::Tenant;
 
 /// Makes the deliveries of every notice that has none yet; how many notices there were. Without
@@ -11,7 +11,11 @@ use tenants::Tenant;
 ///
 /// # Errors
 /// The database failed; what was not sent is sent next time.
-pub async fn send_all(records: &Records, clock: &Clock, mails: bool) -> Result<usize, RecordError> {
+pub async fn send_all(
+    records: &Catalog,
+    clock: &Clock,
+    mails: bool,
+) -> Result<usize, CatalogError> {
     let mut count = 0;
     loop {
         let unsent = records.unsent_notices().await?;
@@ -26,11 +30,11 @@ pub async fn send_all(records: &Records, clock: &Clock, mails: bool) -> Result<u
 }
 
 async fn send(
-    records: &Records,
+    records: &Catalog,
     clock: &Clock,
     mails: bool,
     notice: &Notice,
-) -> Result<(), RecordError> {
+) -> Result<(), CatalogError> {
     let mut deliveries = Vec::new();
     // Tenants are never removed: without one there is nobody to tell.
     if let Some(tenant) = records.tenant(notice.tenant).await? {

@@ -44,7 +44,7 @@ pub struct Poster {
 
 /// What is sent.
 #[derive(Debug, Clone)]
-pub struct Letter {
+pub struct WebhookRequest {
     pub url: String,
     pub id: String,
     pub timestamp_secs: i64,
@@ -91,9 +91,9 @@ impl Poster {
     ///
     /// # Errors
     /// There was no answer.
-    pub async fn post(&self, letter: &Letter) -> Result<StatusCode, NoAnswer> {
-        let uri = self.reach.check(&letter.url)?;
-        let request = request(uri, letter).ok_or(BadUrl::Malformed)?;
+    pub async fn post(&self, webhook: &WebhookRequest) -> Result<StatusCode, NoAnswer> {
+        let uri = self.reach.check(&webhook.url)?;
+        let request = request(uri, webhook).ok_or(BadUrl::Malformed)?;
         match tokio::time::timeout(ATTEMPT_TIME_MAX, self.client.request(request)).await {
             Ok(Ok(response)) => Ok(response.status()),
             Ok(Err(error)) if error.is_connect() => Err(NoAnswer::NotConnected),
@@ -103,16 +103,16 @@ impl Poster {
     }
 }
 
-fn request(uri: Uri, letter: &Letter) -> Option<Request<Full<Bytes>>> {
+fn request(uri: Uri, webhook: &WebhookRequest) -> Option<Request<Full<Bytes>>> {
     let request = Request::builder()
         .method(Method::POST)
         .uri(uri)
         .header("content-type", "application/json")
         .header("user-agent", AGENT)
-        .header("webhook-id", &letter.id)
-        .header("webhook-timestamp", letter.timestamp_secs)
-        .header("webhook-signature", &letter.signature);
-    request.body(Full::new(letter.body.clone())).ok()
+        .header("webhook-id", &webhook.id)
+        .header("webhook-timestamp", webhook.timestamp_secs)
+        .header("webhook-signature", &webhook.signature);
+    request.body(Full::new(webhook.body.clone())).ok()
 }
 
 /// The system's resolver, without addresses that are out of reach: what it leaves is what is
@@ -152,8 +152,8 @@ mod tests {
     use super::*;
     use tokio::net::TcpListener;
 
-    fn letter(url: String) -> Letter {
-        Letter {
+    fn request(url: String) -> WebhookRequest {
+        WebhookRequest {
             url,
             id: "ntc_1".into(),
             timestamp_secs: 1,
@@ -181,7 +181,7 @@ mod tests {
                 NoAnswer::Url(BadUrl::NotHttps),
             ),
         ] {
-            assert_eq!(poster.post(&letter(url)).await, Err(want));
+            assert_eq!(poster.post(&request(url)).await, Err(want));
         }
         let nobody = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(nobody.is_err(), "nobody connected");
@@ -194,11 +194,11 @@ mod tests {
         tokio::spawn(async move { drop(listener.accept().await) });
         let poster = Poster::new(Reach::PrivateToo).unwrap();
         assert_eq!(
-            poster.post(&letter(url.clone())).await,
+            poster.post(&request(url.clone())).await,
             Err(NoAnswer::Broken)
         );
         assert_eq!(
-            poster.post(&letter(url)).await,
+            poster.post(&request(url)).await,
             Err(NoAnswer::NotConnected),
             "nobody listens any more"
         );

@@ -2,15 +2,15 @@
 //! to, payments in a currency that is not ours, and what was paid on a page instead of what was
 //! asked for.
 
-use crate::desk::{Desk, unread};
+use crate::payment_outcome::Seen;
 use crate::provider::{ForeignPayment, Payment as Shown, Provider};
-use crate::settle::Seen;
+use crate::service::{PaymentService, unread};
 use crate::settlement::{SOURCE, Settled, overflow};
 use ledger::{AccountKey, Posting};
-use metering::command::{PostPayment, Problem};
+use metering::requests::{PostPayment, Problem};
 use rating::Cents;
+use store::catalog::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
 use store::journal::Kind;
-use store::records::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
 
 /// Why a top-up failed that was paid with something else: its money is in suspense.
 pub const DOES_NOT_FIT: &str = "does_not_fit";
@@ -20,7 +20,7 @@ pub(crate) fn fees_key(payment: &str, generation: i64) -> String {
     format!("{payment}:fees:{generation}")
 }
 
-impl Desk {
+impl PaymentService {
     /// Fees in the currency that a payment was converted to, as steps of their own; with whether to
     /// look again.
     pub(crate) async fn post_fees(

@@ -1,9 +1,9 @@
 //! What a provider tells us is kept before it is answered. All that comes in at once is kept in one
 //! transaction, so that many messages beside heavy traffic cost few commits.
 
-use metering::command::Problem;
+use metering::requests::Problem;
 use std::sync::Arc;
-use store::records::{ProviderEvent, Records};
+use store::catalog::{Catalog, ProviderEvent};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 /// Messages that may wait to be kept; further ones are refused, and told again by the provider.
@@ -15,13 +15,13 @@ type Message = (ProviderEvent, oneshot::Sender<bool>);
 
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    records: Records,
+    records: Catalog,
     messages: mpsc::Sender<Message>,
     waiting: Arc<Mutex<mpsc::Receiver<Message>>>,
 }
 
 impl Inbox {
-    pub fn new(records: Records) -> Self {
+    pub fn new(records: Catalog) -> Self {
         let (messages, waiting) = mpsc::channel(WAITING_MAX);
         Self {
             records,
@@ -55,7 +55,7 @@ impl Inbox {
     }
 }
 
-async fn keep(records: Records, mut waiting: OwnedMutexGuard<mpsc::Receiver<Message>>) {
+async fn keep(records: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Message>>) {
     let messages = std::iter::from_fn(|| waiting.try_recv().ok()).take(TOGETHER_MAX);
     let (events, replies): (Vec<_>, Vec<_>) = messages.unzip();
     let kept = records.keep_provider_events(&events).await;
@@ -74,8 +74,8 @@ mod tests {
     use super::*;
     use rating::ids::ApiKeyId;
     use rating::{Instant, TenantId};
+    use store::catalog::{Actor, EventState, NewTenant};
     use store::db::Db;
-    use store::records::{Actor, EventState, NewTenant};
     use tenants::{ApiKey, Scope, Tenant, TenantKind};
 
     fn event(id: &str) -> ProviderEvent {
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    async fn platform(records: &Records) {
+    async fn platform(records: &Catalog) {
         let (id, at) = (TenantId(1), Instant(1));
         let tenant = Tenant {
             id,
@@ -148,7 +148,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_at_once_is_kept_also_when_a_caller_goes_away() {
         let dir = tempfile::tempdir().unwrap();
-        let records = Records::new(&Db::open_sqlite(&dir.path().join("one.db")).await.unwrap());
+        let records = Catalog::new(&Db::open_sqlite(&dir.path().join("one.db")).await.unwrap());
         platform(&records).await;
         let inbox = Inbox::new(records.clone());
         let many = (0..900).map(|n| {

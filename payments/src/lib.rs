@@ -6,15 +6,15 @@
 
 pub mod abroad;
 pub mod auto;
-pub mod desk;
 mod inbox;
 pub mod payer;
+pub mod payment_outcome;
 pub mod payouts;
 pub mod provider;
 pub mod reconcile;
 pub mod refund;
 pub mod secret;
-pub mod settle;
+pub mod service;
 pub mod settlement;
 pub mod signature;
 pub mod stripe;

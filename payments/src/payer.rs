@@ -4,12 +4,12 @@
 //! Whoever asks for money asks this first. What is on its way already is credited all the same, and
 //! can be given back.
 
-use crate::desk::{Desk, unread};
-use metering::command::Problem;
+use crate::service::{PaymentService, unread};
+use metering::requests::Problem;
 use rating::Currency;
 use tenants::{Agreement, Collect, Tenant};
 
-impl Desk {
+impl PaymentService {
     /// The agreement under which a tenant pays here now.
     ///
     /// # Errors

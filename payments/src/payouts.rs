@@ -23,8 +23,8 @@ mod payable;
 mod payees;
 mod reversals;
 mod runs;
-mod settle;
 mod statements;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod withheld;
@@ -32,7 +32,7 @@ mod withheld;
 pub use bank::{BadAccount, FILE_PAYOUTS_MAX, bank_account};
 pub use calendar::Calendar;
 pub use cover::Cover;
-pub use earnings::{Purse, moves};
+pub use earnings::{CommissionAccount, moves};
 pub use files::{Made, Skipped};
 pub use month::{BadMonth, Month};
 pub use payable::{Payable, Standing};
@@ -41,16 +41,16 @@ pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
 pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
 pub use withheld::{Because, Withheld};
 
-pub(crate) use settle::steps;
+pub(crate) use steps::steps;
 
 use crate::provider::{Provider, ProviderError};
 use ledger::AccountKey;
 use metering::Engine;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::{Currency, Overflow, TenantId};
 use std::sync::Arc;
+use store::catalog::{Catalog, CatalogError};
 use store::journal::{Journal, JournalError};
-use store::records::{RecordError, Records};
 use tenants::Tenant;
 
 /// Ids come from the application.
@@ -60,7 +60,7 @@ pub type NewId = Arc<dyn Fn() -> i64 + Send + Sync>;
 #[derive(Clone)]
 pub struct Payouts {
     engine: Engine,
-    records: Records,
+    records: Catalog,
     /// `None`: payouts go by bank.
     provider: Option<Arc<dyn Provider>>,
     /// The platform's: its months are the periods.
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Payouts {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
-    Records(#[from] RecordError),
+    Catalog(#[from] CatalogError),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -104,7 +104,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Payouts {
     pub fn new(
         engine: Engine,
-        records: Records,
+        records: Catalog,
         provider: Option<Arc<dyn Provider>>,
         calendar: Calendar,
         platform: TenantId,
@@ -124,8 +124,8 @@ impl Payouts {
         &self.calendar
     }
 
-    pub fn purse(tenant: &Tenant, currency: Currency) -> Purse {
-        Purse {
+    pub fn commission_account(tenant: &Tenant, currency: Currency) -> CommissionAccount {
+        CommissionAccount {
             root: tenant.root,
             account: AccountKey::balance(tenant.id, currency),
         }

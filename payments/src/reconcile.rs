@@ -1,14 +1,14 @@
 //! Compares what the provider says of its balance of ours with what is posted.
 
-use crate::desk::{Desk, provider_problem, unread};
+use crate::payment_outcome::Seen;
 use crate::provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
-use crate::settle::Seen;
+use crate::service::{PaymentService, provider_problem, unread};
 use ledger::AccountKey;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::{Cents, Currency, Instant, TenantId};
 use std::collections::BTreeSet;
+use store::catalog::Payment;
 use store::journal::{Identity, Namespace};
-use store::records::Payment;
 
 /// Pages of moves that one comparison reads.
 const PAGES_MAX: usize = 1_000;
@@ -52,7 +52,7 @@ impl Reconciled {
     }
 }
 
-impl Desk {
+impl PaymentService {
     /// Every payment that moved the provider's balance in `[from, until)`: what it has come to
     /// there by now, and here.
     ///

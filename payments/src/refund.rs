@@ -1,13 +1,13 @@
 //! Giving money back: the debit comes first, the provider is asked then, and what it refuses is
 //! given back to the balance.
 
-use crate::desk::{Desk, again_secs, code_of, provider_problem, unread};
 use crate::provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
+use crate::service::{PaymentService, again_secs, code_of, provider_problem, unread};
 use crate::settlement::Settled;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::Cents;
 use rating::ids::RefundId;
-use store::records::{Actor, Created, Payment, Refund, RefundState, TopUp};
+use store::catalog::{Actor, Created, Payment, Refund, RefundState, TopUp};
 
 /// What is to be given back.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ fn not_refundable(why: &str) -> Problem {
     Problem::new("not_refundable", why)
 }
 
-impl Desk {
+impl PaymentService {
     /// Gives back (part of) a top-up. If it is on the tenant's balance, that must cover it; money
     /// of nobody is at hand.
     ///

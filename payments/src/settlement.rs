@@ -7,17 +7,17 @@
 //! one, and a process that died between the post and the row is caught up with by whoever comes
 //! next.
 
-use crate::desk::{Desk, provider_problem, unread};
+use crate::payment_outcome::{Owner, Seen, Standing, kind_of};
 use crate::provider::{
     Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
 };
-use crate::settle::{Owner, Seen, Standing, kind_of};
+use crate::service::{PaymentService, provider_problem, unread};
 use ledger::{AccountKey, Limit};
-use metering::command::{PostPayment, Problem};
+use metering::requests::{PostPayment, Problem};
 use rating::ids::NoticeId;
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use serde_json::json;
-use store::records::{
+use store::catalog::{
     Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState,
 };
 
@@ -40,7 +40,7 @@ pub(crate) fn overflow(_: Overflow) -> Problem {
     Problem::new("overflow", "the payment's amounts are too large")
 }
 
-impl Desk {
+impl PaymentService {
     /// Looks at a payment of the provider and posts what is missing. `with`: a refund to be debited
     /// now, if the balance covers it.
     ///
@@ -223,7 +223,7 @@ impl Desk {
         {
             Ok(written) => Ok(written),
             // Its top-up changed meanwhile.
-            Err(store::records::RecordError::Conflict { .. }) => Ok(false),
+            Err(store::catalog::CatalogError::Conflict { .. }) => Ok(false),
             Err(error) => Err(unread(error)),
         }
     }
@@ -600,8 +600,9 @@ impl Desk {
 /// Later and later, as long as something may still come.
 fn next_look(top_up: &TopUp, now: Instant) -> Option<Instant> {
     let age = now.micros().saturating_sub(top_up.created_at.micros()) / 1_000_000;
-    matches!(top_up.state, TopUpState::Pending | TopUpState::Processing)
-        .then(|| now.plus_secs((age / 2).clamp(crate::desk::PAGE_LOOK_SECS, PROCESSING_LOOK_SECS)))
+    matches!(top_up.state, TopUpState::Pending | TopUpState::Processing).then(|| {
+        now.plus_secs((age / 2).clamp(crate::service::PAGE_LOOK_SECS, PROCESSING_LOOK_SECS))
+    })
 }
 
 fn shown_refund<'a>(shown: &'a Shown, refund: &Refund) -> Option<(&'a str, RefundStatus)> {

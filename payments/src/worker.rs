@@ -1,17 +1,17 @@
 //! What is due: events to work off, pages and payments to look at, refunds to send. Any number of
 //! processes share it; a guarded change of the row says whose turn it is.
 
-use crate::desk::{Desk, again_secs, unread};
 use crate::provider::{Event, Object, ProviderError};
+use crate::service::{PaymentService, again_secs, unread};
 use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};
-use metering::command::Problem;
-use metering::lookout::Purpose;
+use metering::balance_monitor::Purpose;
+use metering::requests::Problem;
 use rating::Instant;
 use rating::ids::NoticeId;
 use serde_json::json;
 use std::time::Duration;
-use store::records::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
+use store::catalog::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
 use supervisor::{CancellationToken, Rounds};
 
 /// Rows taken at once, and calls under way at once.
@@ -52,7 +52,7 @@ enum Verdict {
     Ignored(&'static str),
 }
 
-impl Desk {
+impl PaymentService {
     /// A message of the provider: kept, then worked off behind.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ impl Desk {
                 }
                 () = self.wake.notified() => {}
                 // The debit that reaches a threshold, not the next look.
-                crossed = self.engine.lookout().crossed(Purpose::TopUp), if self.engine.may_write().is_ok() && !self.holds_charges() => self.top_up_crossed(&crossed).await,
+                crossed = self.engine.balance_monitor().crossed(Purpose::TopUp), if self.engine.may_write().is_ok() && !self.holds_charges() => self.top_up_crossed(&crossed).await,
             }
             // Nothing is charged or sent while it could not be posted.
             if self.engine.may_write().is_err() {
@@ -173,7 +173,7 @@ impl Desk {
             .await
             .map_err(unread)?
         {
-            let taken = store::records::Refund {
+            let taken = store::catalog::Refund {
                 next_at: Some(self.now().plus_secs(TAKEN_SECS)),
                 ..refund.clone()
             };
@@ -328,7 +328,7 @@ impl Desk {
         match self.provider()?.payment_of(charge).await {
             Ok(payment) => Ok(payment),
             Err(ProviderError::NotFound) => Ok(None),
-            Err(error) => Err(crate::desk::provider_problem(&error)),
+            Err(error) => Err(crate::service::provider_problem(&error)),
         }
     }
 
@@ -342,7 +342,7 @@ impl Desk {
         let method = match self.provider()?.payment(payment).await {
             Ok(shown) => shown.method,
             Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => None,
-            Err(error) => return Err(crate::desk::provider_problem(&error)),
+            Err(error) => return Err(crate::service::provider_problem(&error)),
         };
         self.contested(row.tenant, method.as_deref(), "fraud_reported")
             .await?;
@@ -382,7 +382,7 @@ impl Desk {
                 Err(ProviderError::NotFound) => {
                     return Ok(Verdict::Ignored("the provider does not know it"));
                 }
-                Err(error) => return Err(crate::desk::provider_problem(&error)),
+                Err(error) => return Err(crate::service::provider_problem(&error)),
             };
             // The answer that named the page was lost.
             let reference = session
@@ -450,7 +450,7 @@ impl Desk {
                 .provider()?
                 .events(since, after.as_deref())
                 .await
-                .map_err(|error| crate::desk::provider_problem(&error))?;
+                .map_err(|error| crate::service::provider_problem(&error))?;
             let mut missed = Vec::new();
             for event in &page.data {
                 if !self

@@ -2,7 +2,7 @@
 //!
 //! `quantity` is what P is asked for, `events` how many reports stand. `count` and `sum` need
 //! nothing but the counter. The others are decided by the *members* of the counter: the distinct
-//! values reported, each with how often it stands ([`member_value`] makes the value).
+//! values reported, each with how often it stands ([`distinct_value_value`] makes the value).
 //!
 //! | aggregation | a report needs | a withdrawal needs |
 //! |---|---|---|
@@ -32,7 +32,7 @@ pub const NEWEST: &str = "";
 
 /// What happens to a counter, with what must be known of its members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MemberChange {
+pub enum DistinctValueChange {
     Report(Known),
     Withdraw(Left),
 }
@@ -91,10 +91,10 @@ pub fn grow(
     aggregation: Aggregation,
     before: &Counter,
     billed: Quantity,
-    member: MemberChange,
+    distinct_value: DistinctValueChange,
 ) -> Result<Counter, Overflow> {
-    match member {
-        MemberChange::Report(known) => {
+    match distinct_value {
+        DistinctValueChange::Report(known) => {
             let quantity = match aggregation {
                 Aggregation::Count => before.quantity.checked_add(Quantity::whole(1))?,
                 Aggregation::Sum => before.quantity.checked_add(billed)?,
@@ -109,7 +109,7 @@ pub fn grow(
                 events: before.events.checked_add(1).ok_or(Overflow)?,
             })
         }
-        MemberChange::Withdraw(left) => {
+        DistinctValueChange::Withdraw(left) => {
             let quantity = match aggregation {
                 Aggregation::Count => before.quantity.checked_sub(Quantity::whole(1))?,
                 Aggregation::Sum => before.quantity.checked_sub(billed)?,
@@ -128,7 +128,7 @@ pub fn grow(
 /// The member an event is: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
 /// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no members,
 /// or the event lacks the attribute.
-pub fn member_value(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
+pub fn distinct_value_value(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
     let Report {
         at,
         quantity,
@@ -145,12 +145,12 @@ pub fn member_value(aggregation: Aggregation, report: &Report<'_>) -> Option<Str
 }
 
 /// The value that stands among the members of a `max` or `latest` counter, as (value, count).
-/// `None`: no member is left. `Overflow`: a value that [`member_value`] did not make.
+/// `None`: no member is left. `Overflow`: a value that [`distinct_value_value`] did not make.
 pub fn standing_value<'a>(
-    members: impl IntoIterator<Item = (&'a str, i64)>,
+    distinct_values: impl IntoIterator<Item = (&'a str, i64)>,
 ) -> Result<Option<Stands>, Overflow> {
     let mut standing = None;
-    for (value, count) in members {
+    for (value, count) in distinct_values {
         if count > 0 && value != NEWEST {
             standing = standing.max(Some(value_of(value)?));
         }
@@ -158,8 +158,10 @@ pub fn standing_value<'a>(
     Ok(standing)
 }
 
-fn value_of(member: &str) -> Result<Stands, Overflow> {
-    let (at, value) = member.split_once('/').unwrap_or(("0", member));
+fn value_of(distinct_value: &str) -> Result<Stands, Overflow> {
+    let (at, value) = distinct_value
+        .split_once('/')
+        .unwrap_or(("0", distinct_value));
     let (quantity, level) = value.split_once('/').unwrap_or((value, "0"));
     let at = at.parse().map(Instant).map_err(|_| Overflow)?;
     let level = level.parse().map(Reverse).map_err(|_| Overflow)?;
@@ -226,7 +228,7 @@ mod tests {
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     struct Kept {
         counter: Counter,
-        members: BTreeMap<String, i64>,
+        distinct_values: BTreeMap<String, i64>,
         newest: Option<Newest>,
     }
 
@@ -241,8 +243,8 @@ mod tests {
 
     impl Kept {
         fn report(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = member_value(aggregation, report).unwrap_or_default();
-            let count = self.members.entry(value).or_default();
+            let value = distinct_value_value(aggregation, report).unwrap_or_default();
+            let count = self.distinct_values.entry(value).or_default();
             let known = Known {
                 standing: *count,
                 level: report.level,
@@ -253,7 +255,7 @@ mod tests {
                 aggregation,
                 &self.counter,
                 report.quantity,
-                MemberChange::Report(known),
+                DistinctValueChange::Report(known),
             )
             .unwrap();
             *count += 1;
@@ -264,14 +266,15 @@ mod tests {
         }
 
         fn withdraw(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = member_value(aggregation, report).unwrap_or_default();
-            let count = self.members.get_mut(&value).unwrap();
+            let value = distinct_value_value(aggregation, report).unwrap_or_default();
+            let count = self.distinct_values.get_mut(&value).unwrap();
             *count -= 1;
             let standing = *count;
-            self.members.retain(|_, count| *count > 0);
+            self.distinct_values.retain(|_, count| *count > 0);
             let left = match aggregation {
                 Aggregation::Max | Aggregation::Latest => {
-                    standing_value(self.members.iter().map(|(v, c)| (v.as_str(), *c))).unwrap()
+                    standing_value(self.distinct_values.iter().map(|(v, c)| (v.as_str(), *c)))
+                        .unwrap()
                 }
                 _ => None,
             };
@@ -286,7 +289,7 @@ mod tests {
                 aggregation,
                 &self.counter,
                 report.quantity,
-                MemberChange::Withdraw(left.0),
+                DistinctValueChange::Withdraw(left.0),
             )
             .unwrap();
             self.newest = left.1;
@@ -331,7 +334,7 @@ mod tests {
                     kept.withdraw(aggregation, report);
                 }
                 prop_assert_eq!(kept.counter, restored.counter, "{:?}", aggregation);
-                prop_assert_eq!(kept.members, restored.members, "{:?}", aggregation);
+                prop_assert_eq!(kept.distinct_values, restored.distinct_values, "{:?}", aggregation);
             }
         }
     }
@@ -382,7 +385,7 @@ mod tests {
                 Aggregation::Latest,
                 &before,
                 Quantity::whole(units),
-                MemberChange::Report(known),
+                DistinctValueChange::Report(known),
             );
             assert_eq!(
                 after,
@@ -406,7 +409,7 @@ mod tests {
                     aggregation,
                     &full,
                     Quantity(1),
-                    MemberChange::Report(Known::default())
+                    DistinctValueChange::Report(Known::default())
                 ),
                 Err(Overflow)
             );

@@ -7,7 +7,7 @@
 )]
 
 use proptest::prelude::*;
-use rating::aggregate::{self, Known, Left, MemberChange};
+use rating::aggregate::{self, DistinctValueChange, Known, Left};
 use rating::card::{
     Aggregation, BlockPolicy, BlockTier, Cell, Conversion, ConversionOp, Model, PercentTier,
     PriceModel, Rounding, Tier,
@@ -284,7 +284,7 @@ fn report(counter: &Counter, billed: Quantity) -> Counter {
         Aggregation::Sum,
         counter,
         billed,
-        MemberChange::Report(Known::default()),
+        DistinctValueChange::Report(Known::default()),
     )
     .unwrap()
 }
@@ -340,7 +340,7 @@ proptest! {
             let with: Vec<Quantity> = stay.iter().copied().chain([gone]).chain(later.iter().copied()).collect();
             let without: Vec<Quantity> = stay.into_iter().chain(later).collect();
             let (sum, before) = charged(&model, &with);
-            let after = aggregate::grow(Aggregation::Sum, &before, gone, MemberChange::Withdraw(Left::default())).unwrap();
+            let after = aggregate::grow(Aggregation::Sum, &before, gone, DistinctValueChange::Withdraw(Left::default())).unwrap();
             let given_back = sum.checked_add(difference(&model, &before, &after)).unwrap();
             prop_assert_eq!((given_back, after), charged(&model, &without));
         }
@@ -381,8 +381,8 @@ proptest! {
                 let _ = (model.p(&counter), model.local(&usage, &counter), model.billed(&usage), model.at(used));
                 let _ = rating::spend::due_at_close(&model, &counter, Exact(used.0), rating::spend::ZeroUsage::Charged);
                 for aggregation in [Aggregation::Count, Aggregation::Sum, Aggregation::Max, Aggregation::Unique, Aggregation::Latest] {
-                    let _ = aggregate::grow(aggregation, &counter, used, MemberChange::Report(Known::default()));
-                    let _ = aggregate::grow(aggregation, &counter, used, MemberChange::Withdraw(Left::default()));
+                    let _ = aggregate::grow(aggregation, &counter, used, DistinctValueChange::Report(Known::default()));
+                    let _ = aggregate::grow(aggregation, &counter, used, DistinctValueChange::Withdraw(Left::default()));
                 }
             }
         }

@@ -303,7 +303,7 @@ fn local(model: &CompiledModel, amounts: impl Iterator<Item = Amount>) -> Exact 
         sum = sum
             .checked_add(model.local(&usage, &counter).unwrap())
             .unwrap();
-        let known = aggregate::MemberChange::Report(aggregate::Known::default());
+        let known = aggregate::DistinctValueChange::Report(aggregate::Known::default());
         let billed = model.billed(&usage).unwrap();
         counter = aggregate::grow(
             model.aggregation(usage.aggregation),

@@ -12,15 +12,15 @@
     reason = "a measuring tool"
 )]
 
-#[path = "../src/suite/till.rs"]
+#[path = "../src/suite/test_ledger.rs"]
 #[expect(dead_code, reason = "shared with the suite, which uses all of it")]
-mod till;
+mod test_ledger;
 
 use ledger::AccountKey;
 use rating::{Currency, Exact, TenantId, ids::HoldId};
 use std::time::{Duration, Instant};
 use store::db::Db;
-use store::journal::{Journal, Keyed, Of, RecordQuery, StateKeys};
+use store::journal::{EntryQuery, Journal, Keyed, Of, StateKeys};
 use store::sqlite::SqliteJournal;
 
 #[global_allocator]
@@ -99,7 +99,7 @@ async fn main() {
     let file = dir.path().join("centwise.db");
     let db = Db::open_sqlite(&file).await.unwrap();
     let journal = SqliteJournal::open(&db).await.unwrap();
-    let (mut till, mut spent) = (till::Till::default(), Spent::default());
+    let (mut test_ledger, mut spent) = (test_ledger::TestLedger::default(), Spent::default());
     for batch in 0..records / size {
         for n in batch * size..(batch + 1) * size {
             let customer = mix(n ^ 0xabcd) % CUSTOMERS;
@@ -109,14 +109,17 @@ async fn main() {
             );
             let hold = HoldId((mix(n / 2) >> 1).cast_signed());
             match (holds, n % 2) {
-                (false, _) => {
-                    drop(till.sale(root, customer, &id(n, ordered), Exact(4 * Exact::PER_CENT)))
-                }
-                (true, 0) => till.hold(root, customer, hold, 100, rating::Instant::MAX),
-                (true, _) => till.release(hold),
+                (false, _) => drop(test_ledger.sale(
+                    root,
+                    customer,
+                    &id(n, ordered),
+                    Exact(4 * Exact::PER_CENT),
+                )),
+                (true, 0) => test_ledger.hold(root, customer, hold, 100, rating::Instant::MAX),
+                (true, _) => test_ledger.release(hold),
             }
         }
-        one_batch(&journal, &mut till, &mut spent).await;
+        one_batch(&journal, &mut test_ledger, &mut spent).await;
         if (batch + 1) % (records / size / 10).max(1) == 0 {
             let total = spent.sweep + spent.find + spent.load + spent.commit;
             println!(
@@ -178,7 +181,7 @@ async fn main() {
 async fn list(journal: &SqliteJournal, name: &str, of: fn(i64) -> Of) {
     let mut taken = Vec::new();
     for n in 0..LISTED {
-        let mut query = RecordQuery {
+        let mut query = EntryQuery {
             of: of(n * 37),
             after: None,
             newest_first: true,
@@ -200,8 +203,12 @@ async fn list(journal: &SqliteJournal, name: &str, of: fn(i64) -> Of) {
     );
 }
 
-async fn one_batch(journal: &SqliteJournal, till: &mut till::Till, spent: &mut Spent) {
-    let batch = till.ring_up();
+async fn one_batch(
+    journal: &SqliteJournal,
+    test_ledger: &mut test_ledger::TestLedger,
+    spent: &mut Spent,
+) {
+    let batch = test_ledger.ring_up();
     let identities: Vec<_> = batch
         .records
         .iter()

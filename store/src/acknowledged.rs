@@ -87,9 +87,9 @@ impl Last {
 }
 
 /// Of the roots' new heads, in order of the roots.
-pub(crate) fn hash_of<'a>(heads: impl Iterator<Item = (i64, &'a [u8])>) -> [u8; 32] {
+pub(crate) fn hash_of<'a>(chain_heads: impl Iterator<Item = (i64, &'a [u8])>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new();
-    for (root, hash) in heads {
+    for (root, hash) in chain_heads {
         hasher.update(&root.to_le_bytes());
         hasher.update(hash);
     }
@@ -154,7 +154,7 @@ pub(crate) async fn missing(
             last.batch
         )));
     }
-    let heads: Vec<(i64, Vec<u8>)> = if last.batch > 0 {
+    let chain_heads: Vec<(i64, Vec<u8>)> = if last.batch > 0 {
         sqlx::query_as(OF_BATCH)
             .bind(last.batch)
             .fetch_all(&mut *conn)
@@ -163,8 +163,12 @@ pub(crate) async fn missing(
         Vec::new()
     };
     // None: an old one that is kept no longer.
-    if !heads.is_empty()
-        && hash_of(heads.iter().map(|(root, hash)| (*root, hash.as_slice()))) != last.hash
+    if !chain_heads.is_empty()
+        && hash_of(
+            chain_heads
+                .iter()
+                .map(|(root, hash)| (*root, hash.as_slice())),
+        ) != last.hash
     {
         return Ok(Some(format!(
             "batch {} that was acknowledged is another one than the one here",

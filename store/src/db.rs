@@ -13,9 +13,9 @@ pub(crate) mod moved;
 mod postgres;
 mod probe;
 pub(crate) mod restoring;
+mod row_security;
 #[cfg(test)]
 mod schema;
-mod wall;
 
 pub use moved::take_back;
 pub(crate) use postgres::{MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, name_of};

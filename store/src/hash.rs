@@ -4,7 +4,7 @@
 //! of its rows except `personal`, which enters only by its keyed digest: erasing the personal
 //! columns and the person's key leaves the chain whole.
 
-use crate::journal::{Personal, Record};
+use crate::journal::{JournalEntry, Personal};
 use rating::{Instant, TenantId};
 use smallvec::SmallVec;
 
@@ -38,7 +38,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub fn of(record: &'a Record, body: &'a [u8]) -> Self {
+    pub fn of(record: &'a JournalEntry, body: &'a [u8]) -> Self {
         Self {
             seq: record.seq.0,
             kind: record.kind as u8,

@@ -80,7 +80,7 @@ pub struct Keyed<'a> {
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record {
+pub struct JournalEntry {
     /// Given by the journal at commit; 0 before.
     pub seq: Seq,
     pub kind: Kind,
@@ -95,14 +95,14 @@ pub struct Record {
     /// conflict.
     pub content: [u8; 16],
     /// Everything that explains the money and names no person.
-    pub body: Body,
+    pub body: EntryPayload,
     /// What names a person: erasable, in the hash chain by digest only.
     pub personal: Option<Personal>,
     /// Keyed digest of `personal`.
     pub personal_digest: [u8; 16],
 }
 
-impl Record {
+impl JournalEntry {
     /// Every account this record moved, held or charged (also by zero cents); sorted, without
     /// repeats. The seller of the root's own link is the platform, whose revenue is one account per
     /// root.
@@ -168,7 +168,7 @@ impl Record {
 
 /// Packed (postcard); append-only fields.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Body {
+pub struct EntryPayload {
     pub currency: Option<Currency>,
     pub meter: CompactString,
     pub quantity: Quantity,
@@ -186,13 +186,13 @@ pub struct Body {
     /// Captures above the hold, hold's new end, and other facts an answer repeats.
     pub expires_at: Option<Instant>,
     /// Void and correction: the distinct value withdrawn or added (`unique`, `max`, `latest`).
-    pub member: Option<String>,
+    pub distinct_value: Option<String>,
     /// Whose request it was, and what hangs together with it.
     #[serde(with = "steps::tail")]
     pub trail: Trail,
 }
 
-impl Body {
+impl EntryPayload {
     /// In which segment of its counter the charge of this buyer counts; `None`: in the first.
     pub fn place(&self, buyer: TenantId) -> Option<&Place> {
         self.trail
@@ -286,14 +286,14 @@ pub struct CounterKey {
 
 /// One distinct value of a `unique`, `max` or `latest` counter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct MemberKey {
+pub struct DistinctValueKey {
     pub counter: CounterKey,
     pub value: String,
 }
 
 /// How often a member was reported, and when last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Member {
+pub struct DistinctValue {
     pub count: i64,
     pub at: Instant,
 }
@@ -315,7 +315,7 @@ pub struct State {
     pub carries: FastMap<TenantId, Carries>,
     pub counters: FastMap<CounterKey, Counted>,
     /// Their values come from callers, so their hashes are keyed.
-    pub members: HashMap<MemberKey, Member>,
+    pub distinct_values: HashMap<DistinctValueKey, DistinctValue>,
     pub holds: FastMap<HoldId, Hold>,
     pub amendments: FastMap<Seq, Amendment>,
 }
@@ -326,7 +326,7 @@ pub struct State {
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub committed_at: Instant,
-    pub records: Vec<Record>,
+    pub records: Vec<JournalEntry>,
     /// The [`Journal::identity_key`] of every record, where its caller had it at hand; or nothing
     /// at all.
     pub identity_keys: Vec<u64>,
@@ -358,7 +358,7 @@ pub struct BatchHead {
 
 /// Which records to read, oldest first (`newest_first` turns it round), at most `limit`.
 #[derive(Debug, Clone)]
-pub struct RecordQuery {
+pub struct EntryQuery {
     pub of: Of,
     /// Exclusive position to go on from.
     pub after: Option<Seq>,
@@ -460,9 +460,9 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     /// batch need not hash while others wait.
     fn identity_key(&self, name: Name<'_>) -> u64;
     /// The first record under each identity, in order.
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>>;
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>>;
     /// [`Self::find`] for identities whose keys are not at hand.
-    async fn find_each(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find_each(&self, identities: &[Identity]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         let keyed: Vec<Keyed<'_>> = identities
             .iter()
             .map(|one| Keyed {
@@ -485,7 +485,7 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
     fn pack(&self, _batch: &mut Batch) {}
     /// Durable on return.
     async fn commit(&self, batch: Batch) -> Result<Placed>;
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>>;
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>>;
     /// Open holds that are over at `now`, oldest end first, at most `limit`.
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>>;
     /// Audits the books: the checks of `verify`, with the first differences.
@@ -509,7 +509,7 @@ pub trait Journal: Send + Sync + std::fmt::Debug + 'static {
 /// One line of `verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `openings`, `hash_chain`,
+    /// `balances`, `zero_sum`, `charges`, `carry`, `holds`, `identities`, `opening_balances`, `hash_chain`,
     /// ….
     pub name: String,
     pub ok: bool,

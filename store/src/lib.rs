@@ -6,21 +6,21 @@
 
 mod acknowledged;
 pub mod backup;
+pub mod catalog;
 mod checkpoint;
 pub mod credit_look;
 pub mod db;
 pub mod hash;
 pub mod journal;
 pub mod memory;
-pub mod moving;
 pub mod payments_look;
 pub mod postgres;
-pub mod records;
 pub mod reporters;
 mod retry;
 pub mod runs;
 pub mod schema_version;
 pub mod sqlite;
+pub mod transfer;
 pub mod verify;
 mod writer;
 

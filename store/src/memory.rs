@@ -4,9 +4,9 @@
 
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Amendment, Batch, BatchHead, Body, Check, Identity, Journal, JournalError, Keyed, Member,
-    MemberKey, Name, Namespace, Of, Placed, Record, RecordQuery, Reporter, Result, Seq, State,
-    StateKeys,
+    Amendment, Batch, BatchHead, Check, DistinctValue, DistinctValueKey, EntryPayload, EntryQuery,
+    Identity, Journal, JournalEntry, JournalError, Keyed, Name, Namespace, Of, Placed, Reporter,
+    Result, Seq, State, StateKeys,
 };
 use crate::reporters::Reporters;
 use crate::verify::{Audit, Stored, StoredRow};
@@ -28,13 +28,13 @@ pub struct MemoryJournal {
 #[derive(Debug, Default)]
 struct Books {
     /// `records[i]` has seq i + 1.
-    records: Vec<Arc<Record>>,
+    records: Vec<Arc<JournalEntry>>,
     first: HashMap<Identity, usize>,
     reporters: Reporters,
     state: State,
-    members: BTreeMap<MemberKey, Member>,
+    distinct_values: BTreeMap<DistinctValueKey, DistinctValue>,
     unrated: BTreeSet<(TenantId, Seq)>,
-    heads: HashMap<TenantId, BatchHead>,
+    chain_heads: HashMap<TenantId, BatchHead>,
     /// Heads of every batch, in order.
     committed: Vec<BatchHead>,
     /// Last seq of every batch.
@@ -55,10 +55,10 @@ impl MemoryJournal {
     }
 
     /// Heads of the hash chains, by root.
-    pub fn heads(&self) -> Result<Vec<BatchHead>> {
-        let mut heads: Vec<_> = self.lock()?.heads.values().cloned().collect();
-        heads.sort_by_key(|head| head.root);
-        Ok(heads)
+    pub fn chain_heads(&self) -> Result<Vec<BatchHead>> {
+        let mut chain_heads: Vec<_> = self.lock()?.chain_heads.values().cloned().collect();
+        chain_heads.sort_by_key(|head| head.root);
+        Ok(chain_heads)
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Books>> {
@@ -74,7 +74,7 @@ impl Journal for MemoryJournal {
         self.hashes.hash_one(name)
     }
 
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         let books = self.lock()?;
         Ok(identities
             .iter()
@@ -103,7 +103,7 @@ impl Journal for MemoryJournal {
         books.commit(batch).map(Placed::From)
     }
 
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         Ok(self.lock()?.read(query))
     }
 
@@ -130,7 +130,7 @@ impl Journal for MemoryJournal {
 }
 
 impl Books {
-    fn find(&self, name: &Name<'_>) -> Option<Arc<Record>> {
+    fn find(&self, name: &Name<'_>) -> Option<Arc<JournalEntry>> {
         let identity = Identity {
             root: name.root,
             reporter: name.reporter,
@@ -162,23 +162,23 @@ impl Books {
             &self.state.amendments,
             &mut state.amendments,
         );
-        for key in &keys.members {
-            if let Some(&member) = self.members.get(key) {
-                state.members.insert(key.clone(), member);
+        for key in &keys.distinct_values {
+            if let Some(&distinct_value) = self.distinct_values.get(key) {
+                state.distinct_values.insert(key.clone(), distinct_value);
             }
         }
-        for &counter in &keys.all_members {
-            let from = MemberKey {
+        for &counter in &keys.all_distinct_values {
+            let from = DistinctValueKey {
                 counter,
                 value: String::new(),
             };
-            let members = self
-                .members
+            let distinct_values = self
+                .distinct_values
                 .range(from..)
                 .take_while(|(key, _)| key.counter == counter);
-            state
-                .members
-                .extend(members.map(|(key, &member)| (key.clone(), member)));
+            state.distinct_values.extend(
+                distinct_values.map(|(key, &distinct_value)| (key.clone(), distinct_value)),
+            );
         }
         state
     }
@@ -186,7 +186,7 @@ impl Books {
     /// Every step that can fail comes before the first change.
     fn commit(&mut self, batch: Batch) -> Result<Seq> {
         let first = self.records.len() as i64 + 1;
-        let heads = self.chain(&batch, first)?;
+        let chain_heads = self.chain(&batch, first)?;
         let seq_of = |index: usize| Seq(first + index as i64);
         let reporters = self.reporters.new_ones(&batch.records);
         reporters
@@ -213,10 +213,10 @@ impl Books {
         self.state.carries.extend(batch.state.carries);
         self.state.counters.extend(batch.state.counters);
         self.state.holds.extend(batch.state.holds);
-        self.members.extend(batch.state.members);
+        self.distinct_values.extend(batch.state.distinct_values);
         self.committed
-            .extend(heads.iter().map(|(_, head)| head.clone()));
-        self.heads.extend(heads);
+            .extend(chain_heads.iter().map(|(_, head)| head.clone()));
+        self.chain_heads.extend(chain_heads);
         self.batch_ends.push(first + batch.records.len() as i64 - 1);
         for (index, mut record) in batch.records.into_iter().enumerate() {
             record.seq = seq_of(index);
@@ -238,7 +238,10 @@ impl Books {
             let root = record.identity.root;
             let seq = Seq(first + index as i64);
             let (hasher, head) = open.entry(root).or_insert_with(|| {
-                let previous = self.heads.get(&root).map_or(GENESIS, |head| head.hash);
+                let previous = self
+                    .chain_heads
+                    .get(&root)
+                    .map_or(GENESIS, |head| head.hash);
                 let hasher = BatchHasher::new(&previous, root, number, batch.committed_at);
                 let committed_at = batch.committed_at;
                 (
@@ -294,23 +297,23 @@ impl Books {
                 .iter()
                 .for_each(|record| audit.identities().confirm(&Row::of(record, &[])));
         }
-        let heads = self
-            .heads
+        let chain_heads = self
+            .chain_heads
             .iter()
             .map(|(root, head)| (*root, head.hash))
             .collect();
         Ok(audit.finish(&Stored {
             state: self.state.clone(),
-            heads,
+            chain_heads,
         }))
     }
 
-    fn read(&self, query: &RecordQuery) -> Vec<Record> {
+    fn read(&self, query: &EntryQuery) -> Vec<JournalEntry> {
         let wanted: Option<BTreeSet<Seq>> = match &query.of {
             Of::Seqs(seqs) => Some(seqs.iter().copied().collect()),
             _ => None,
         };
-        let of = |record: &&Arc<Record>| match &query.of {
+        let of = |record: &&Arc<JournalEntry>| match &query.of {
             Of::All => true,
             Of::Seqs(_) => wanted
                 .as_ref()
@@ -320,9 +323,10 @@ impl Books {
             Of::Unrated(root) => self.unrated.contains(&(*root, record.seq)),
             Of::EveryUnrated => self.unrated.iter().any(|(_, seq)| *seq == record.seq),
         };
-        let copy = |record: &Arc<Record>| Record::clone(record);
+        let copy = |record: &Arc<JournalEntry>| JournalEntry::clone(record);
         if query.newest_first {
-            let before = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq < after);
+            let before =
+                |record: &&Arc<JournalEntry>| query.after.is_none_or(|after| record.seq < after);
             self.records
                 .iter()
                 .rev()
@@ -332,7 +336,8 @@ impl Books {
                 .map(copy)
                 .collect()
         } else {
-            let beyond = |record: &&Arc<Record>| query.after.is_none_or(|after| record.seq > after);
+            let beyond =
+                |record: &&Arc<JournalEntry>| query.after.is_none_or(|after| record.seq > after);
             self.records
                 .iter()
                 .filter(beyond)
@@ -344,7 +349,7 @@ impl Books {
     }
 }
 
-fn packed(body: &Body) -> Result<Vec<u8>> {
+fn packed(body: &EntryPayload) -> Result<Vec<u8>> {
     postcard::to_stdvec(body).map_err(|e| JournalError::Corrupt(e.to_string()))
 }
 

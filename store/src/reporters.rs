@@ -1,7 +1,7 @@
 //! Who has ever reported usage, or placed holds, in the books of a root: mostly one tenant. Others
 //! who may have used the same ids are looked for only among these.
 
-use crate::journal::{Namespace, Record, Reporter};
+use crate::journal::{JournalEntry, Namespace, Reporter};
 use rating::TenantId;
 use rating::fast::FastMap;
 use smallvec::SmallVec;
@@ -44,7 +44,7 @@ impl Reporters {
     }
 
     /// Those of a batch's records that have not reported before.
-    pub fn new_ones(&self, records: &[Record]) -> Vec<Reported> {
+    pub fn new_ones(&self, records: &[JournalEntry]) -> Vec<Reported> {
         let (mut new, mut last) = (Vec::new(), None);
         for record in records {
             let identity = &record.identity;

@@ -19,8 +19,8 @@ pub use opening::{Opening, Totals};
 
 use crate::hash::{Row, personal_digest};
 use crate::journal::{
-    Amendment, BatchHead, Body, ChargePricing, Check, Counted, CounterKey, Kind, Personal, Place,
-    Seq, State,
+    Amendment, BatchHead, ChargePricing, Check, Counted, CounterKey, EntryPayload, Kind, Personal,
+    Place, Seq, State,
 };
 use chain::Chain;
 use ledger::{AccountKey, HoldState, LinkCharge};
@@ -73,7 +73,7 @@ pub struct Stored {
     /// Every account, carry, counter, open hold and amendment.
     pub state: State,
     /// Every root's chain head.
-    pub heads: HashMap<TenantId, [u8; 32]>,
+    pub chain_heads: HashMap<TenantId, [u8; 32]>,
 }
 
 #[derive(Debug, Default)]
@@ -134,7 +134,7 @@ impl Audit {
         self.personal(stored);
         let (Some(kind), Ok(body)) = (
             Kind::from_code(i64::from(row.kind)),
-            postcard::from_bytes::<Body>(row.body),
+            postcard::from_bytes::<EntryPayload>(row.body),
         ) else {
             self.charge_tally.differs(format_args!(
                 "record {} of batch {} does not read back",
@@ -176,7 +176,7 @@ impl Audit {
         }
     }
 
-    fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
+    fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &EntryPayload) {
         self.charge_tally.examined += 1;
         let priced = matches!(
             kind,
@@ -299,7 +299,7 @@ impl Audit {
         counter.follow(charge, place, kind == Kind::Void);
     }
 
-    fn postings(&mut self, row: &Row<'_>, body: &Body) {
+    fn postings(&mut self, row: &Row<'_>, body: &EntryPayload) {
         for posting in &body.postings {
             if posting.cents <= Cents::ZERO {
                 self.balance_tally.differs(format_args!(
@@ -317,7 +317,7 @@ impl Audit {
         self.balance_tally.examined += 2;
     }
 
-    fn hold(&mut self, row: &Row<'_>, kind: Kind, body: &Body) {
+    fn hold(&mut self, row: &Row<'_>, kind: Kind, body: &EntryPayload) {
         let Some(hold) = body.hold else { return };
         self.hold_tally.examined += 1;
         match kind {
@@ -424,7 +424,7 @@ impl Audit {
     }
 
     fn compare(&mut self, stored: &Stored) {
-        self.chain.finish(&stored.heads);
+        self.chain.finish(&stored.chain_heads);
         self.sum_up(stored);
         self.compare_balances(stored);
         self.compare_carries(stored);
@@ -563,7 +563,7 @@ impl Audit {
 /// Whether charges begin or end at a link where they must not. Usage is charged up to the platform,
 /// save what corrects lower links alone; from the customer up, save where links are open. Later
 /// steps may be about any links.
-fn misplaced(row: &Row<'_>, kind: Kind, body: &Body) -> Option<&'static str> {
+fn misplaced(row: &Row<'_>, kind: Kind, body: &EntryPayload) -> Option<&'static str> {
     let (first, last) = (body.charges.first()?, body.charges.last()?);
     let is_open = body
         .trail

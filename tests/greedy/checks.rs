@@ -5,13 +5,13 @@ use ledger::{AccountKey, LinkCharge};
 use rating::usage::CounterId;
 use rating::{Cents, Currency, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
-use store::journal::{Charge, ChargePricing, Kind, Namespace, Record, Seq};
+use store::journal::{Charge, ChargePricing, JournalEntry, Kind, Namespace, Seq};
 
 /// One root and its records, oldest first.
 pub struct Books<'a> {
     pub platform: TenantId,
     pub subtree: &'a Subtree,
-    pub records: &'a [&'a Record],
+    pub records: &'a [&'a JournalEntry],
 }
 
 /// What is wrong, if anything is.
@@ -36,7 +36,7 @@ const ROUNDED: i128 = 1000;
 
 impl Books<'_> {
     /// The link at which the platform sells.
-    fn top<'r>(&self, record: &'r Record) -> Option<&'r Charge> {
+    fn top<'r>(&self, record: &'r JournalEntry) -> Option<&'r Charge> {
         record
             .body
             .charges
@@ -44,11 +44,11 @@ impl Books<'_> {
             .find(|charge| charge.link.seller == self.platform)
     }
 
-    fn top_exact(&self, record: &Record) -> Exact {
+    fn top_exact(&self, record: &JournalEntry) -> Exact {
         self.top(record).map_or(Exact::ZERO, |top| top.exact)
     }
 
-    fn sum_at_top<'r>(&self, records: impl IntoIterator<Item = &'r &'r Record>) -> Exact {
+    fn sum_at_top<'r>(&self, records: impl IntoIterator<Item = &'r &'r JournalEntry>) -> Exact {
         records.into_iter().fold(Exact::ZERO, |sum, record| {
             sum.checked_add(self.top_exact(record)).unwrap()
         })
@@ -56,8 +56,8 @@ impl Books<'_> {
 
     /// The platform's report of a call, and the one from below that it confirms.
     fn reports_of(&self, call: &Call) -> HashSet<Seq> {
-        let is_report = |record: &&&Record| {
-            let Record {
+        let is_report = |record: &&&JournalEntry| {
+            let JournalEntry {
                 identity, tenant, ..
             } = record;
             let is_platforms =
@@ -65,7 +65,7 @@ impl Books<'_> {
             is_platforms && identity.id == call.id && *tenant == call.tenant
         };
         let reports = self.records.iter().filter(is_report);
-        let confirmed = |record: &Record| {
+        let confirmed = |record: &JournalEntry| {
             record
                 .body
                 .refers_to
@@ -95,8 +95,8 @@ impl Books<'_> {
     /// what they have, or as a debt that the platform let them make.
     pub fn given(&self) -> BTreeMap<TenantId, i64> {
         let mut given = BTreeMap::new();
-        let is_own = |record: &&&Record| {
-            let Record { kind, identity, .. } = record;
+        let is_own = |record: &&&JournalEntry| {
+            let JournalEntry { kind, identity, .. } = record;
             *kind == Kind::Void
                 && identity.namespace == Namespace::Amend
                 && identity.reporter.is_some()
@@ -148,7 +148,7 @@ fn month(at: Instant) -> String {
 fn owed(books: &Books) -> Option<String> {
     for call in &books.subtree.calls {
         let of = books.reports_of(call);
-        let is_of = |record: &&&Record| {
+        let is_of = |record: &&&JournalEntry| {
             of.contains(&record.seq) || record.body.refers_to.is_some_and(|seq| of.contains(&seq))
         };
         let charged = books.sum_at_top(books.records.iter().filter(is_of));
@@ -175,7 +175,7 @@ fn usage_from_below(books: &Books) -> Option<String> {
         .iter()
         .flat_map(|call| books.reports_of(call))
         .collect();
-    let is_of_call = |record: &Record| {
+    let is_of_call = |record: &JournalEntry| {
         of_calls.contains(&record.seq)
             || record
                 .body
@@ -185,7 +185,7 @@ fn usage_from_below(books: &Books) -> Option<String> {
     let mut sums: BTreeMap<(TenantId, String, &str), i128> = BTreeMap::new();
     // What is carried of a closed customer is settled half up: half a cent to the one or to the
     // other.
-    let is_of_others = |record: &&&Record| {
+    let is_of_others = |record: &&&JournalEntry| {
         record.kind != Kind::CarrySettled && record.body.meter != "seats" && !is_of_call(record)
     };
     for record in books.records.iter().filter(is_of_others) {
@@ -207,7 +207,7 @@ fn usage_from_below(books: &Books) -> Option<String> {
 /// A share of the retail price is of the retail price, whatever sellers below agree on with each
 /// other.
 fn share(books: &Books) -> Option<String> {
-    let is_usage = |record: &&&Record| {
+    let is_usage = |record: &&&JournalEntry| {
         matches!(record.kind, Kind::Rated | Kind::RatedLater) && record.body.meter != "seats"
     };
     books.records.iter().filter(is_usage).find_map(|record| {
@@ -263,7 +263,7 @@ fn share_of_seats(books: &Books) -> Option<String> {
 /// share.
 fn missing_shares(
     books: &Books,
-    price_of: impl Fn(&Charge, &Record) -> Exact,
+    price_of: impl Fn(&Charge, &JournalEntry) -> Exact,
 ) -> BTreeMap<(TenantId, String), String> {
     // The price and the platform's part, and the least share in millionths.
     let mut sums: BTreeMap<(TenantId, String), (i128, i128, i128)> = BTreeMap::new();
@@ -430,7 +430,7 @@ fn voided_on_credit(books: &Books) -> Option<String> {
         let after = balance + step.iter().map(|record| books.moved(record)).sum::<i64>();
         // What goes back all the way costs the root its own part alone; an event in its place is
         // usage as any other.
-        let is_void = |record: &&&Record| {
+        let is_void = |record: &&&JournalEntry| {
             let is_own = record.identity.namespace == Namespace::Amend
                 && record.identity.reporter == Some(root);
             record.kind == Kind::Void && is_own && books.top(record).is_none()
@@ -453,7 +453,7 @@ fn held_on_credit(books: &Books) -> Option<String> {
 
 impl Books<'_> {
     /// By how much a record moves the root's balance.
-    fn moved(&self, record: &Record) -> i64 {
+    fn moved(&self, record: &JournalEntry) -> i64 {
         let account = AccountKey::balance(self.subtree.root, Currency::EUR);
         let links: Vec<LinkCharge> = record
             .body

@@ -38,7 +38,7 @@ use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use store::journal::Record;
+use store::journal::JournalEntry;
 use subtree::Subtree;
 
 const SEEDS: Range<u64> = 0..2000;
@@ -327,7 +327,7 @@ impl Market {
     /// Every check of every root that did not fail it before.
     async fn check(&self, subtrees: &mut [Subtree], taken: &mut Vec<Taken>) {
         let records = read_all(&*self.served.running.app.journal).await;
-        let mut by_root: HashMap<TenantId, Vec<&Record>> = HashMap::new();
+        let mut by_root: HashMap<TenantId, Vec<&JournalEntry>> = HashMap::new();
         records.iter().for_each(|record| {
             by_root
                 .entry(record.identity.root)

@@ -11,7 +11,7 @@ pub mod served;
 
 use rating::Instant;
 use serde_json::{Value, json};
-use store::journal::{Journal, Of, Record, RecordQuery};
+use store::journal::{EntryQuery, Journal, JournalEntry, Of};
 
 /// The instant at which every world begins.
 pub const NOW: &str = "2026-11-20T12:00:00Z";
@@ -32,12 +32,12 @@ pub fn prices(call: &str, api_call: &str, booking: &str, sms: &str) -> Value {
 }
 
 /// Every record, oldest first.
-pub async fn read_all(journal: &dyn Journal) -> Vec<Record> {
-    let (mut records, limit): (Vec<Record>, usize) = (Vec::new(), 1000);
+pub async fn read_all(journal: &dyn Journal) -> Vec<JournalEntry> {
+    let (mut records, limit): (Vec<JournalEntry>, usize) = (Vec::new(), 1000);
     loop {
         let after = records.last().map(|record| record.seq);
         let page = journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: Of::All,
                 after,
                 newest_first: false,

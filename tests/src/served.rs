@@ -5,7 +5,7 @@ use crate::{NOW, instant};
 use api::clock::Clock;
 use api::config::Config;
 use api::limits::LimitSettings;
-use api::paying::PaymentSettings;
+use api::payments_setup::PaymentSettings;
 use api::server::{self, Running};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -287,7 +287,7 @@ impl Served {
     pub async fn work_off_payments(&self) {
         let app = &self.running.app;
         for look in 1..=400 {
-            let is_idle = app.desk.round().await.unwrap().is_idle();
+            let is_idle = app.payments.round().await.unwrap().is_idle();
             if is_idle
                 && app
                     .records

@@ -6,12 +6,12 @@ use ledger::{AccountKey, Balance, LinkCharge};
 use rating::usage::Counter;
 use rating::{Carry, Cents, Currency, Exact, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, HashMap};
-use store::journal::{Body, CounterKey, Journal, Kind, Record, Seq, StateKeys};
+use store::journal::{CounterKey, EntryPayload, Journal, JournalEntry, Kind, Seq, StateKeys};
 
 /// What the records come to.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Audited {
-    pub records: Vec<Record>,
+    pub records: Vec<JournalEntry>,
     pub accounts: BTreeMap<AccountKey, Balance>,
     /// By customer and buyer of the link: exact sum, posted sum, carry.
     pub links: BTreeMap<(TenantId, TenantId), (Exact, Cents, Carry)>,
@@ -25,7 +25,7 @@ pub async fn audit(journal: &dyn Journal, platform: TenantId) -> Audited {
         records: read_all(journal).await,
         ..Audited::default()
     };
-    let mut open: HashMap<HoldId, Body> = HashMap::new();
+    let mut open: HashMap<HoldId, EntryPayload> = HashMap::new();
     let mut before = Seq(0);
     for record in &audited.records {
         // On PostgreSQL each root counts by itself, under a number of its own.
@@ -115,7 +115,7 @@ fn charges(
     links: &mut BTreeMap<(TenantId, TenantId), (Exact, Cents, Carry)>,
     counters: &mut BTreeMap<CounterKey, Counter>,
     platform: TenantId,
-    record: &Record,
+    record: &JournalEntry,
 ) {
     let charges: Vec<LinkCharge> = record
         .body
@@ -184,8 +184,8 @@ fn charges(
 
 fn hold(
     accounts: &mut BTreeMap<AccountKey, Balance>,
-    open: &mut HashMap<HoldId, Body>,
-    record: &Record,
+    open: &mut HashMap<HoldId, EntryPayload>,
+    record: &JournalEntry,
 ) {
     let Some(id) = record.body.hold else { return };
     if let Some(held) = open.remove(&id) {

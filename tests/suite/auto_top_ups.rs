@@ -3,12 +3,12 @@
 
 use crate::cashier::payouts_by;
 use crate::world::{Backend, World, on_every_journal, prices};
-use metering::command::{MoneyKind, Problem};
+use metering::requests::{MoneyKind, Problem};
 use payments::auto::AutoTerms;
-use payments::desk::{Desk, NewCheckout, Settings, Sources, TopUpTerms};
 use payments::payouts::{bank_account, default_settings};
 use payments::provider::{Hook, Provider};
 use payments::refund::NewRefund;
+use payments::service::{PaymentService, NewCheckout, Settings, Sources, TopUpTerms};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
@@ -17,7 +17,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{
+use store::catalog::{
     AutoState, AutoTopUp, NoticeKind, PayoutMethod, PayoutSettings, PayoutState, Period,
     RefundState, TopUp, TopUpState,
 };
@@ -50,7 +50,7 @@ struct Shop {
     world: World,
     fake: FakeStripe,
     stripe: Arc<Stripe>,
-    desk: Desk,
+    service: PaymentService,
 }
 
 impl Shop {
@@ -76,12 +76,12 @@ impl Shop {
         settings.first_pause = Duration::from_millis(1);
         settings.requests_per_sec = NonZeroU32::new(10_000);
         let stripe = Arc::new(Stripe::new(&settings).unwrap());
-        let desk = desk_of(&world, &stripe);
+        let service = service_of(&world, &stripe);
         let shop = Self {
             world,
             fake,
             stripe,
-            desk,
+            service,
         };
         let terms = AutoTerms {
             is_on: true,
@@ -90,7 +90,7 @@ impl Shop {
             month_max: Cents(12_000),
         };
         let tenant = shop.world.tenant("acme-42");
-        shop.desk
+        shop.service
             .set_auto(&shop.world.actor(), &tenant, EUR, terms)
             .await
             .unwrap();
@@ -119,7 +119,7 @@ impl Shop {
             save_method: true,
             request_key: format!("keep-{}", self.world.next_id()),
         };
-        let page = self.desk.checkout(&self.world.actor(), new).await.unwrap();
+        let page = self.service.checkout(&self.world.actor(), new).await.unwrap();
         self.fake
             .pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds)
             .unwrap();
@@ -139,14 +139,14 @@ impl Shop {
                     now,
                 )
                 .unwrap();
-            self.desk
+            self.service
                 .hear(&event, message.body.as_bytes())
                 .await
                 .unwrap();
         }
         // What was in the way of each other comes again a little later.
         for _ in 0..20 {
-            match self.desk.round().await.unwrap() {
+            match self.service.round().await.unwrap() {
                 round if round.failed > 0 => self.pass(20),
                 round if round.is_idle() => return,
                 _ => {}
@@ -189,10 +189,10 @@ impl Shop {
 
     /// Looks again and again, by this process and by one that has just started, for so many hours.
     async fn hours_pass(&self, hours: i64) {
-        let next = desk_of(&self.world, &self.stripe);
+        let next = service_of(&self.world, &self.stripe);
         for _ in 0..hours {
             self.pass(3600);
-            self.desk.auto_round().await.unwrap();
+            self.service.auto_round().await.unwrap();
             next.auto_round().await.unwrap();
             self.hear_all().await;
         }
@@ -252,7 +252,7 @@ impl Shop {
             save_method: false,
             request_key: key.to_owned(),
         };
-        self.desk.checkout(&self.world.actor(), new).await
+        self.service.checkout(&self.world.actor(), new).await
     }
 
     async fn set(&self, is_on: bool) -> Result<AutoTopUp, Problem> {
@@ -262,7 +262,7 @@ impl Shop {
             amount: Cents(5000),
             month_max: Cents(50_000),
         };
-        self.desk
+        self.service
             .set_auto(
                 &self.world.actor(),
                 &self.world.tenant("acme-42"),
@@ -319,7 +319,7 @@ impl Shop {
     }
 }
 
-fn desk_of(world: &World, stripe: &Arc<Stripe>) -> Desk {
+fn service_of(world: &World, stripe: &Arc<Stripe>) -> PaymentService {
     let (engine, counter) = (
         world.engine.clone(),
         Arc::new(AtomicI64::new(world.next_id() * 1_000_000)),
@@ -340,7 +340,7 @@ fn desk_of(world: &World, stripe: &Arc<Stripe>) -> Desk {
         terms,
     };
     let provider: Arc<dyn Provider> = stripe.clone();
-    Desk::new(
+    PaymentService::new(
         world.records.clone(),
         world.engine.clone(),
         Some(provider),
@@ -354,14 +354,14 @@ fn desk_of(world: &World, stripe: &Arc<Stripe>) -> Desk {
 async fn two_hundred_debits_are_one_charge(backend: Backend) {
     let shop = Shop::new(backend).await;
     assert_eq!(shop.balance().await, 6000);
-    let other = desk_of(&shop.world, &shop.stripe);
+    let other = service_of(&shop.world, &shop.stripe);
     let tenant = shop.world.tenant("acme-42").id;
     // Each debit is looked at at once, by one of two processes.
     let debits = (0..200).map(|turn| {
-        let (desk, shop) = (if turn % 2 == 0 { &shop.desk } else { &other }, &shop);
+        let (service, shop) = (if turn % 2 == 0 { &shop.service } else { &other }, &shop);
         async move {
             shop.spend(26).await;
-            desk.top_up_if_low(tenant, EUR).await
+            service.top_up_if_low(tenant, EUR).await
         }
     });
     let looked: Vec<Result<Option<TopUpId>, Problem>> =
@@ -393,7 +393,7 @@ async fn a_declined_card_is_tried_three_times_a_day(backend: Backend) {
     let mut by_day = std::collections::BTreeMap::<i64, usize>::new();
     for _ in 0..3 * 48 {
         let before = shop.asked();
-        shop.desk.auto_round().await.unwrap();
+        shop.service.auto_round().await.unwrap();
         shop.hear_all().await;
         *by_day
             .entry(shop.world.engine.now().micros() / 86_400_000_000)
@@ -412,7 +412,7 @@ async fn a_declined_card_is_tried_three_times_a_day(backend: Backend) {
     // The card works again; paying it anew had brought the balance above its threshold.
     shop.keep(Behaviour::Succeeds).await;
     shop.spend(1000).await;
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     shop.hear_all().await;
     assert_eq!((shop.charged(), shop.auto().await.failures), (1, 0));
 }
@@ -421,11 +421,11 @@ async fn an_answer_that_is_lost_is_one_charge(backend: Backend) {
     let shop = Shop::new(backend).await;
     shop.spend(5500).await;
     shop.fake.fault("/payment_intents", Fault::Lost, 2);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     assert!(shop.auto().await.open.is_some());
     // Whoever looks meanwhile begins nothing.
     for _ in 0..3 {
-        shop.desk
+        shop.service
             .top_up_if_low(shop.world.tenant("acme-42").id, EUR)
             .await
             .unwrap();
@@ -456,7 +456,7 @@ async fn a_direct_debit_is_not_repeated_while_it_is_on_its_way(backend: Backend)
     shop.keep(Behaviour::Sepa).await;
     shop.spend(6500).await;
     for _ in 0..5 {
-        shop.desk.auto_round().await.unwrap();
+        shop.service.auto_round().await.unwrap();
         shop.hear_all().await;
         shop.pass(3600);
     }
@@ -478,7 +478,7 @@ async fn who_must_be_there_gets_a_page(backend: Backend) {
     let shop = Shop::new(backend).await;
     shop.keep(Behaviour::NeedsPayer).await;
     shop.spend(6500).await;
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     shop.hear_all().await;
     let auto = shop.auto().await;
     assert_eq!(
@@ -495,7 +495,7 @@ async fn who_must_be_there_gets_a_page(backend: Backend) {
         .clone();
     for _ in 0..3 {
         shop.pass(86_400);
-        shop.desk.auto_round().await.unwrap();
+        shop.service.auto_round().await.unwrap();
     }
     assert_eq!(shop.asked(), 1, "nothing more until the payer was there");
     // Paid on the page, which keeps the method anew: it goes on.
@@ -515,7 +515,7 @@ async fn who_must_be_there_gets_a_page(backend: Backend) {
     );
     shop.spend(5000).await;
     shop.pass(61);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     shop.hear_all().await;
     assert_eq!(shop.balance().await, 5500);
 }
@@ -548,7 +548,7 @@ async fn what_is_gone_is_charged_no_longer(backend: Backend) {
     assert_eq!(shop.told_of_pauses().await.len(), 3);
     shop.spend(8500).await;
     shop.pass(3600);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     assert_eq!(shop.asked(), 0);
     // Gone, and nothing was heard of it: refused once, and paused.
     let method = shop.keep(Behaviour::Succeeds).await;
@@ -557,7 +557,7 @@ async fn what_is_gone_is_charged_no_longer(backend: Backend) {
     shop.fake.drop_waiting();
     for _ in 0..3 {
         shop.pass(3600);
-        shop.desk.auto_round().await.unwrap();
+        shop.service.auto_round().await.unwrap();
     }
     assert_eq!(
         (shop.asked(), shop.auto().await.state),
@@ -571,12 +571,12 @@ async fn a_month_has_its_cap_and_disputes_wait(backend: Backend) {
         let all_but_500 = shop.balance().await - 500;
         shop.spend(all_but_500).await;
         shop.pass(61);
-        shop.desk.auto_round().await.unwrap();
+        shop.service.auto_round().await.unwrap();
         shop.hear_all().await;
         assert_eq!(shop.charged(), charged);
     }
     shop.pass(3600);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     assert_eq!(shop.told_of_pauses().await, ["month_max_reached"], "once");
     shop.pass(31 * 86_400);
     let payment = shop.fake.all("payment_intent").remove(0)["id"]
@@ -596,7 +596,7 @@ async fn a_month_has_its_cap_and_disputes_wait(backend: Backend) {
     shop.fake.close_dispute(&dispute, "won").unwrap();
     shop.hear_all().await;
     shop.pass(600);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     assert_eq!(shop.charged(), 3);
 }
 
@@ -605,8 +605,8 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
     shop.spend(5500).await;
     // Dies after the row was written, before or while Stripe is asked.
     shop.fake.fault("/payment_intents", Fault::Timeout, 2);
-    let _ended = tokio::time::timeout(Duration::from_millis(200), shop.desk.auto_round()).await;
-    let next = desk_of(&shop.world, &shop.stripe);
+    let _ended = tokio::time::timeout(Duration::from_millis(200), shop.service.auto_round()).await;
+    let next = service_of(&shop.world, &shop.stripe);
     shop.pass(3600);
     for _ in 0..3 {
         while !next.round().await.unwrap().is_idle() {}
@@ -621,17 +621,17 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
 
 async fn after_a_restore_nothing_is_charged_until_somebody_has_looked(backend: Backend) {
     let shop = Shop::new(backend).await;
-    shop.desk.hold_charges(true);
+    shop.service.hold_charges(true);
     shop.spend(5500).await;
     let tenant = shop.world.tenant("acme-42").id;
-    assert_eq!(shop.desk.top_up_if_low(tenant, EUR).await.unwrap(), None);
+    assert_eq!(shop.service.top_up_if_low(tenant, EUR).await.unwrap(), None);
     for _ in 0..3 {
         shop.pass(3600);
-        assert_eq!(shop.desk.auto_round().await.unwrap(), 0);
+        assert_eq!(shop.service.auto_round().await.unwrap(), 0);
     }
     assert_eq!((shop.asked(), shop.balance().await), (0, 500));
-    shop.desk.hold_charges(false);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.hold_charges(false);
+    shop.service.auto_round().await.unwrap();
     shop.hear_all().await;
     assert_eq!((shop.asked(), shop.balance().await), (1, 5500));
 }
@@ -647,7 +647,7 @@ async fn only_usage_starts_a_charge(backend: Backend) {
     shop.hours_pass(3).await;
     // Usage that would not have reached the threshold without them.
     shop.spend(400).await;
-    shop.desk
+    shop.service
         .top_up_if_low(shop.world.tenant("acme-42").id, EUR)
         .await
         .unwrap();
@@ -663,7 +663,7 @@ async fn only_usage_starts_a_charge(backend: Backend) {
     assert_eq!((shop.asked(), shop.balance().await), (0, 1001));
     shop.spend(1).await;
     shop.pass(61);
-    shop.desk.auto_round().await.unwrap();
+    shop.service.auto_round().await.unwrap();
     shop.hear_all().await;
     assert_eq!((shop.charged(), shop.balance().await), (1, 6000));
     // Usage that reached it by itself, whatever else was taken meanwhile.
@@ -697,7 +697,7 @@ async fn what_goes_back_of_a_page_starts_no_charge(backend: Backend) {
         request_key,
     };
     assert_eq!(
-        shop.desk
+        shop.service
             .refund(&shop.world.actor(), new)
             .await
             .unwrap()
@@ -728,7 +728,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         amount: Cents(5000),
         month_max: Cents(12_000),
     };
-    shop.desk
+    shop.service
         .set_auto(&world.actor(), &muster, EUR, terms)
         .await
         .unwrap();
@@ -809,7 +809,7 @@ async fn a_refunded_automatic_top_up_pauses_the_setting(backend: Backend) {
                 request_key: "refund".to_owned(),
             };
             assert_eq!(
-                shop.desk
+                shop.service
                     .refund(&shop.world.actor(), new)
                     .await
                     .unwrap()
@@ -855,7 +855,7 @@ async fn a_refund_before_the_process_died_starts_no_charge(backend: Backend) {
     shop.fake.refund(&payment, 1000).unwrap();
     shop.hear_all().await;
     shop.adjust(-500).await;
-    let next = desk_of(&shop.world, &shop.stripe);
+    let next = service_of(&shop.world, &shop.stripe);
     for _ in 0..5 {
         shop.pass(61);
         next.auto_round().await.unwrap();
@@ -914,7 +914,7 @@ async fn who_is_closed_or_has_no_agreement_is_not_charged(backend: Backend) {
             request_key: "refund".to_owned(),
         };
         assert_eq!(
-            shop.desk
+            shop.service
                 .refund(&shop.world.actor(), new)
                 .await
                 .unwrap()
@@ -960,7 +960,7 @@ async fn a_contested_method_is_off_until_it_is_set_up_anew(backend: Backend) {
         // Its payer pays anew, with a method to keep. What was contested is looked at again, and
         // changes nothing.
         shop.keep(Behaviour::Succeeds).await;
-        shop.desk.settle(&payment, None).await.unwrap();
+        shop.service.settle(&payment, None).await.unwrap();
         assert!(shop.auto().await.method.is_some());
         shop.spend(1000).await;
         shop.hours_pass(1).await;

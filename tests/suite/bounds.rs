@@ -2,7 +2,7 @@
 //! way and loses nothing.
 
 use crate::world::{Backend, World, on_every_journal, one_rate, prices};
-use metering::command::MoneyKind;
+use metering::requests::MoneyKind;
 use rating::{Cents, Currency};
 use serde_json::{Value, json};
 

@@ -9,7 +9,7 @@ use payments::provider::Provider;
 use rating::{Cents, Currency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use store::records::{Payout, PayoutMethod, PayoutSettings, Period};
+use store::catalog::{Payout, PayoutMethod, PayoutSettings, Period};
 
 pub const DAY: i64 = 86_400;
 pub const EUR: Currency = Currency::EUR;

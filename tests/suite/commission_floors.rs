@@ -3,7 +3,7 @@
 
 use crate::world::{Backend, World, on_every_journal, per_unit};
 use serde_json::json;
-use store::records::Actor;
+use store::catalog::Actor;
 
 on_every_journal!(
     the_seller_above_gets_at_least_the_floor,

@@ -9,10 +9,12 @@ use crate::histories::number;
 use crate::world::{Backend, World, one_rate, per_unit};
 use centwise_tests::dice::Dice;
 use ledger::{AccountKey, AccountKind, Balance, Posting};
-use metering::command::{MoneyKind, PostPayment};
+use metering::requests::{MoneyKind, PostPayment};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde_json::json;
-use store::journal::{Batch, Body, Identity, Kind, Namespace, Record, Seq, State, StateKeys};
+use store::journal::{
+    Batch, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, State, StateKeys,
+};
 use store::sqlite::JournalOptions;
 
 const HISTORIES: u64 = 200;
@@ -170,12 +172,12 @@ async fn beyond(world: &World) {
     world.journal.commit(batch).await.unwrap();
 }
 
-fn by_hand(root: TenantId, id: &str, posting: Posting, at: Instant) -> Record {
-    let body = Body {
+fn by_hand(root: TenantId, id: &str, posting: Posting, at: Instant) -> JournalEntry {
+    let body = EntryPayload {
         currency: Some(EUR),
         postings: vec![posting],
         reason: "before the bounds".to_owned(),
-        ..Body::default()
+        ..EntryPayload::default()
     };
     let identity = Identity {
         root,
@@ -185,7 +187,7 @@ fn by_hand(root: TenantId, id: &str, posting: Posting, at: Instant) -> Record {
         id: id.to_owned(),
     };
     let (seq, kind, content, digest) = (Seq(0), Kind::Adjustment, [0; 16], [0; 16]);
-    Record {
+    JournalEntry {
         seq,
         kind,
         tenant: root,

@@ -4,7 +4,7 @@
 
 use crate::faulty::{Fault, Faulty, Stage};
 use crate::world::{World, prices};
-use metering::command::{EventAnswer, Outcome, Problem};
+use metering::requests::{EventAnswer, Outcome, Problem};
 use rating::TenantId;
 use rating::fast::FastBuild;
 use serde_json::json;

@@ -7,8 +7,8 @@ use rating::{Instant, TenantId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use store::journal::{
-    Batch, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed, Record,
-    RecordQuery, Reporter, Result, State, StateKeys,
+    Batch, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Lanes, Locking, Name,
+    Namespace, Placed, Reporter, Result, State, StateKeys,
 };
 use store::memory::MemoryJournal;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
@@ -164,7 +164,7 @@ impl Journal for Faulty {
     fn identity_key(&self, name: Name<'_>) -> u64 {
         self.books.identity_key(name)
     }
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         self.meet(Stage::Find, None).await?;
         self.books.find(identities).await
     }
@@ -182,7 +182,7 @@ impl Journal for Faulty {
     async fn commit(&self, batch: Batch) -> Result<Placed> {
         self.commit_as(batch, None).await
     }
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         self.books.read(query).await
     }
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {
@@ -231,7 +231,7 @@ impl Journal for Locked {
     fn identity_key(&self, name: Name<'_>) -> u64 {
         self.journal.identity_key(name)
     }
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         self.journal.meet(Stage::Find, Some(&self.roots)).await?;
         self.journal.books.find(identities).await
     }
@@ -251,7 +251,7 @@ impl Journal for Locked {
         self.locks.lock().unwrap().clear();
         committed
     }
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         self.journal.read(query).await
     }
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>> {

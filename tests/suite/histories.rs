@@ -12,7 +12,7 @@ use crate::audit::Audited;
 use crate::speak::Sending;
 use crate::world::{Backend, World, one_rate, postgres_is_here, prices};
 use centwise_tests::dice::{Dice, seeds_of};
-use metering::command::MoneyKind;
+use metering::requests::MoneyKind;
 use rating::{Currency, Instant};
 use serde_json::json;
 use std::collections::BTreeMap;

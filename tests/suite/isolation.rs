@@ -651,7 +651,7 @@ pub async fn fill(market: &Market) -> Filled {
         .served
         .running
         .app
-        .desk
+        .payments
         .poll(rating::Instant(0))
         .await
         .unwrap();

@@ -6,7 +6,7 @@ use crate::process::Process;
 use crate::world::{Backend, World};
 use std::path::{Path, PathBuf};
 use store::db::{Db, unfit};
-use store::journal::{Journal as _, Of, RecordQuery};
+use store::journal::{EntryQuery, Journal as _, Of};
 use store::sqlite::{SqliteJournal, verify_file};
 
 const DAMAGES: usize = 50;
@@ -51,7 +51,7 @@ async fn opened(file: &Path) -> Result<(usize, usize), String> {
     let journal = SqliteJournal::open(&db)
         .await
         .map_err(|error| error.to_string())?;
-    let query = RecordQuery {
+    let query = EntryQuery {
         of: Of::All,
         after: None,
         newest_first: true,
@@ -63,12 +63,12 @@ async fn opened(file: &Path) -> Result<(usize, usize), String> {
         .unwrap()
         .first()
         .map_or(0, |record| record.seq.0);
-    let records = store::records::Records::new(&db);
+    let records = store::catalog::Catalog::new(&db);
     let changes = match records.platform().await.unwrap() {
         Some(platform) => records
             .audit_log(
                 &platform,
-                &store::records::AuditFilter::default(),
+                &store::catalog::AuditFilter::default(),
                 None,
                 100,
             )

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 use store::db::{Db, PostgresOptions};
-use store::journal::{Identity, Journal, Kind, Of, Record, RecordQuery, Seq, StateKeys};
+use store::journal::{EntryQuery, Identity, Journal, JournalEntry, Kind, Of, Seq, StateKeys};
 use tokio::process::Command;
 
 /// Operations before the move and after it.
@@ -162,7 +162,7 @@ async fn same(old: &World, new: &World) {
 /// What names a record on either side.
 type Named = (Kind, Identity, i64);
 
-fn named(record: &Record) -> Named {
+fn named(record: &JournalEntry) -> Named {
     (
         record.kind,
         record.identity.clone(),
@@ -176,7 +176,7 @@ async fn listed(world: &World, of: Of) -> Vec<Named> {
     loop {
         let page = world
             .journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: of.clone(),
                 after,
                 newest_first: true,
@@ -202,7 +202,7 @@ async fn remembered(
         .collect();
     let keys = StateKeys {
         counters: audited.counters.keys().copied().collect(),
-        all_members: audited.counters.keys().copied().collect(),
+        all_distinct_values: audited.counters.keys().copied().collect(),
         holds: audited
             .records
             .iter()
@@ -212,10 +212,10 @@ async fn remembered(
         ..StateKeys::default()
     };
     let state = world.journal.load(&keys).await.unwrap();
-    let mut members: Vec<String> = state
-        .members
+    let mut distinct_values: Vec<String> = state
+        .distinct_values
         .iter()
-        .map(|member| format!("{member:?}"))
+        .map(|distinct_value| format!("{distinct_value:?}"))
         .collect();
     let mut holds: Vec<String> = state
         .holds
@@ -230,10 +230,10 @@ async fn remembered(
         )
     });
     let mut amended: Vec<_> = amended.collect();
-    members.sort_unstable();
+    distinct_values.sort_unstable();
     holds.sort_unstable();
     amended.sort_by_key(|(of, ..)| (of.1.clone(), of.2));
-    (members, holds, amended)
+    (distinct_values, holds, amended)
 }
 
 fn usage(id: &str, quantity: &str, at: &str) -> Value {
@@ -552,7 +552,7 @@ async fn books_that_are_wrong_stay_where_they_are() {
         .await
         .unwrap();
     assert_eq!(
-        store::records::Records::new(&db).platform().await.unwrap(),
+        store::catalog::Catalog::new(&db).platform().await.unwrap(),
         None
     );
 }

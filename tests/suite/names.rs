@@ -3,7 +3,7 @@
 use crate::http_world::{Market, call, on_every_database, outcomes};
 use crate::world::{Backend, World, on_every_journal, prices};
 use serde_json::json;
-use store::records::RecordError;
+use store::catalog::CatalogError;
 
 on_every_database!(
     nobody_else_is_called_platform,
@@ -169,7 +169,7 @@ mod from_before {
             .await
         {
             Ok(tenant) => tenant.map_or("nobody".to_owned(), |tenant| tenant.id.to_string()),
-            Err(RecordError::Ambiguous { candidates, .. }) => {
+            Err(CatalogError::Ambiguous { candidates, .. }) => {
                 format!("{} of them", candidates.len())
             }
             Err(error) => panic!("{error}"),

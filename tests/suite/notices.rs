@@ -2,11 +2,11 @@
 //! whoever saw it died.
 
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
-use metering::lookout::Purpose;
-use notices::witness::Witness;
+use metering::balance_monitor::Purpose;
+use notices::recorder::NoticeRecorder;
 use rating::{Cents, Currency};
 use serde_json::json;
-use store::records::{Notice, NoticeKind};
+use store::catalog::{Notice, NoticeKind};
 
 on_every_journal! {
     a_crossing_is_told_once_and_again_after_a_rise,
@@ -20,8 +20,8 @@ on_every_journal! {
     who_tops_up_automatically_hears_of_its_marks,
 }
 
-fn witness(world: &World) -> Witness {
-    Witness::new(world.engine.clone(), world.notices_clock())
+fn recorder(world: &World) -> NoticeRecorder {
+    NoticeRecorder::new(world.engine.clone(), world.notices_clock())
 }
 
 async fn threshold(world: &World, tenant: &str, cents: Option<i64>) {
@@ -67,30 +67,30 @@ async fn count(world: &World, kind: NoticeKind) -> usize {
 
 async fn a_crossing_is_told_once_and_again_after_a_rise(backend: Backend) {
     let world = World::reference(backend).await;
-    let mut witness = witness(&world);
+    let mut recorder = recorder(&world);
     threshold(&world, "acme-42", Some(4600)).await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     world.call("acme-42", "540").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert!(told(&world).await.is_empty(), "4640 are left");
     world.call("acme-42", "60").text().await;
     world.call("acme-42", "60").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     let low =
         r#"balance.low acme-42 {"balance_cents":4560,"currency":"EUR","threshold_cents":4600}"#;
     assert_eq!(told(&world).await, [low]);
     world.call("acme-42", "60").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 1);
     world.top_up("acme-42", 1000).await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     world.call("acme-42", "1500").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2, "it rose, and fell again");
     threshold(&world, "acme-42", None).await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     world.call("acme-42", "60").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2, "nobody wants to know");
 }
 
@@ -98,14 +98,14 @@ async fn a_balance_that_was_low_when_its_threshold_came_is_told_again_after_a_ri
     backend: Backend,
 ) {
     let world = World::reference(backend).await;
-    let mut witness = witness(&world);
+    let mut recorder = recorder(&world);
     threshold(&world, "acme-42", Some(5500)).await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 1, "it is low");
     world.top_up("acme-42", 1000).await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     world.call("acme-42", "1500").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2, "it rose, and fell again");
 }
 
@@ -119,9 +119,9 @@ async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend
         None
     };
     let worlds: Vec<&World> = std::iter::once(&world).chain(other.as_ref()).collect();
-    let mut witnesses: Vec<Witness> = worlds.iter().map(|world| witness(world)).collect();
-    for witness in &mut witnesses {
-        witness.step().await.unwrap();
+    let mut witnesses: Vec<NoticeRecorder> = worlds.iter().map(|world| recorder(world)).collect();
+    for recorder in &mut witnesses {
+        recorder.step().await.unwrap();
     }
     // 5000 cents, 200 messages of 8: the hundredth crosses.
     let debits = (0..200).map(async |index: usize| {
@@ -132,8 +132,8 @@ async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend
     });
     let looking = async {
         for _ in 0..20 {
-            for witness in &mut witnesses {
-                witness.step().await.unwrap();
+            for recorder in &mut witnesses {
+                recorder.step().await.unwrap();
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
@@ -144,8 +144,8 @@ async fn two_hundred_debits_across_a_threshold_are_one_crossing(backend: Backend
         debited.iter().all(|answer| answer.starts_with("rated 8 ")),
         "{debited:?}"
     );
-    for witness in &mut witnesses {
-        witness.step().await.unwrap();
+    for recorder in &mut witnesses {
+        recorder.step().await.unwrap();
     }
     assert_eq!(count(&world, NoticeKind::BalanceLow).await, 1);
     assert_eq!(told(&world).await.len(), 1);
@@ -157,7 +157,7 @@ async fn what_nobody_wrote_is_found_at_the_next_start(backend: Backend) {
     // Whoever saw these died before it wrote anything.
     world.call("acme-42", "600").text().await;
     world.call("acme-43", "7500").text().await;
-    let mut after = witness(&world);
+    let mut after = recorder(&world);
     after.step().await.unwrap();
     assert_eq!(
         (
@@ -168,13 +168,16 @@ async fn what_nobody_wrote_is_found_at_the_next_start(backend: Backend) {
     );
     // And one that rises unseen is told anew.
     world.top_up("acme-42", 1000).await;
-    witness(&world).step().await.unwrap();
+    recorder(&world).step().await.unwrap();
     world.call("acme-42", "3000").text().await;
-    witness(&world).step().await.unwrap();
+    recorder(&world).step().await.unwrap();
     assert_eq!(count(&world, NoticeKind::BalanceLow).await, 2);
     // The sweep of one that lives on sees it too, a minute later.
     world.top_up("acme-43", 100).await;
-    world.engine.lookout().take_crossed(Purpose::Exhausted);
+    world
+        .engine
+        .balance_monitor()
+        .take_crossed(Purpose::Exhausted);
     world.pass(61);
     after.step().await.unwrap();
     world.call("acme-43", "600").text().await;
@@ -191,13 +194,13 @@ async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
             json!({ "card": "retail", "credit_limit": 100 }),
         )
         .await;
-    let mut witness = witness(&world);
-    witness.step().await.unwrap();
+    let mut recorder = recorder(&world);
+    recorder.step().await.unwrap();
     world.call("acme-42", "7500").text().await;
     // Without a limit, and within it.
     world.call("beta", "600").text().await;
     world.call("credit", "120").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(
         told(&world).await,
         [
@@ -207,7 +210,7 @@ async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
     world.call("acme-42", "60").text().await;
     world.call("beta", "60").text().await;
     world.call("credit", "60").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     let told = told(&world).await;
     assert_eq!(
         told[1..],
@@ -217,10 +220,10 @@ async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
     );
     for cents in [100, 100] {
         world.top_up("acme-42", cents).await;
-        witness.step().await.unwrap();
+        recorder.step().await.unwrap();
     }
     world.call("acme-42", "300").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(
         count(&world, NoticeKind::BalanceExhausted).await,
         3,
@@ -230,7 +233,7 @@ async fn a_balance_with_a_limit_is_told_to_be_used_up(backend: Backend) {
 
 async fn unrated_usage_is_counted_by_the_minute(backend: Backend) {
     let world = World::reference(backend).await;
-    let (mut one, mut two) = (witness(&world), witness(&world));
+    let (mut one, mut two) = (recorder(&world), recorder(&world));
     one.step().await.unwrap();
     for _ in 0..3 {
         world
@@ -270,7 +273,7 @@ async fn unrated_usage_is_counted_by_the_minute(backend: Backend) {
 
 async fn holds_that_end_by_themselves_are_told(backend: Backend) {
     let world = World::reference(backend).await;
-    let mut witness = witness(&world);
+    let mut recorder = recorder(&world);
     world
         .call("acme-42", "60")
         .id("h1")
@@ -283,13 +286,13 @@ async fn holds_that_end_by_themselves_are_told(backend: Backend) {
         .await;
     world.pass(61);
     world.engine.sweep_holds().await.unwrap();
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await, [r#"hold.expired acme-42 {"count":2}"#]);
 }
 
 async fn a_seller_hears_that_it_loses_money(backend: Backend) {
     let world = World::reference(backend).await;
-    let mut witness = witness(&world);
+    let mut recorder = recorder(&world);
     world.card("muster", "cheap", per_unit("sms", "0.03")).await;
     world
         .customer("thrifty", "muster", json!({ "card": "cheap" }))
@@ -298,15 +301,15 @@ async fn a_seller_hears_that_it_loses_money(backend: Backend) {
         .send("thrifty", "sms", "10")
         .gives("rated 30 = platform 50 + muster -20, balance -30")
         .await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     let loss = r#"margin.negative muster {"cents":-20,"currency":"EUR","exact_cents":"-20"}"#;
     assert_eq!(told(&world).await, [loss]);
     world.send("thrifty", "sms", "10").text().await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 1, "once an hour");
     // Together with what earns more than that it is no loss.
     world.pass(3600);
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2);
     world.pass(3600);
     world
@@ -315,16 +318,16 @@ async fn a_seller_hears_that_it_loses_money(backend: Backend) {
             world.call("acme-42", "600"),
         ])
         .await;
-    witness.step().await.unwrap();
+    recorder.step().await.unwrap();
     assert_eq!(told(&world).await.len(), 2);
 }
 
 async fn who_tops_up_automatically_hears_of_its_marks(backend: Backend) {
     let world = World::reference(backend).await;
     let account = ledger::AccountKey::balance(world.tenant("acme-42").id, Currency::EUR);
-    let lookout = world.engine.lookout().clone();
-    lookout.set_marks(Purpose::TopUp, [(account, Cents(4600))]);
-    let waiting = tokio::spawn(async move { lookout.crossed(Purpose::TopUp).await });
+    let balance_monitor = world.engine.balance_monitor().clone();
+    balance_monitor.set_thresholds(Purpose::TopUp, [(account, Cents(4600))]);
+    let waiting = tokio::spawn(async move { balance_monitor.crossed(Purpose::TopUp).await });
     world.call("acme-42", "600").text().await;
     assert_eq!(waiting.await.unwrap(), [account]);
     assert_eq!(
@@ -342,11 +345,11 @@ async fn of_many_processes_one_tells() {
     let world = World::reference(Backend::Postgres).await;
     threshold(&world, "acme-42", Some(4600)).await;
     world.call("acme-42", "600").text().await;
-    let mut witnesses: Vec<Witness> = (0..8).map(|_| witness(&world)).collect();
+    let mut witnesses: Vec<NoticeRecorder> = (0..8).map(|_| recorder(&world)).collect();
     futures_util::future::join_all(
         witnesses
             .iter_mut()
-            .map(async |witness| witness.step().await.unwrap()),
+            .map(async |recorder| recorder.step().await.unwrap()),
     )
     .await;
     assert_eq!(count(&world, NoticeKind::BalanceLow).await, 1);

@@ -425,7 +425,7 @@ async fn nobody_is_told_before_it_was_looked_through(market: Market) {
             .ok();
     }
     let now = market.served.running.app.clock.now().micros();
-    let restoration = store::records::Restoration {
+    let restoration = store::catalog::Restoration {
         restored_us: now,
         backup_us: now,
     };

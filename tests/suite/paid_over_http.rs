@@ -5,7 +5,7 @@ use crate::http_world::{Market, on_every_database};
 use crate::served::Answer;
 use hyper::Method;
 use serde_json::{Value, json};
-use store::records::NoticeKind;
+use store::catalog::NoticeKind;
 use test_stripe::{Behaviour, Delivery};
 
 on_every_database!(
@@ -386,7 +386,7 @@ async fn a_payment_in_a_currency_that_is_not_ours_is_in_suspense(market: Market)
         .served
         .running
         .app
-        .desk
+        .payments
         .poll(rating::Instant(0))
         .await
         .unwrap();

@@ -2,7 +2,7 @@
 
 use crate::world::{Backend, World, on_every_journal};
 use ledger::{AccountKey, Limit, Posting};
-use metering::command::{PaymentPosted, PostPayment, Problem};
+use metering::requests::{PaymentPosted, PostPayment, Problem};
 use rating::{Cents, Currency};
 use store::journal::Kind;
 
@@ -75,8 +75,8 @@ async fn the_first_step_under_a_name_counts(backend: Backend) {
         "another source is another name"
     );
     // A caller's own key is no name of a step.
-    let by_hand = world.engine.move_money(metering::command::MoveMoney {
-        kind: metering::command::MoneyKind::TopUp,
+    let by_hand = world.engine.move_money(metering::requests::MoveMoney {
+        kind: metering::requests::MoneyKind::TopUp,
         key: "pi_1:2".to_owned(),
         account: AccountKey::balance(world.tenant("acme-42").id, EUR),
         root: world.tenant("acme-42").root,

@@ -2,14 +2,14 @@
 
 use crate::provider_double::{Double, Fault};
 use crate::world::{Backend, World, on_every_journal};
-use metering::command::Problem;
-use payments::desk::{Desk, NewCheckout, Settings, Sources, TopUpTerms};
+use metering::requests::Problem;
 use payments::provider::DisputeStatus;
 use payments::refund::NewRefund;
+use payments::service::{PaymentService, NewCheckout, Settings, Sources, TopUpTerms};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use std::sync::Arc;
-use store::records::{Period, RefundState, TopUp};
+use store::catalog::{Period, RefundState, TopUp};
 
 on_every_journal!(
     a_page_is_paid_by_card_and_credited_once,
@@ -27,22 +27,22 @@ on_every_journal!(
 
 const EUR: Currency = Currency::EUR;
 
-/// A desk over a provider in memory, in a world whose customer acme-42 has 50.00.
-struct Till {
+/// A service over a provider in memory, in a world whose customer acme-42 has 50.00.
+struct PaymentWorld {
     world: World,
     double: Double,
-    desk: Desk,
+    service: PaymentService,
 }
 
-impl Till {
+impl PaymentWorld {
     async fn new(backend: Backend) -> Self {
         let world = World::reference(backend).await;
         let double = Double::default();
-        let desk = desk_of(&world, &double);
+        let service = service_of(&world, &double);
         Self {
             world,
             double,
-            desk,
+            service,
         }
     }
 
@@ -58,7 +58,7 @@ impl Till {
             save_method: false,
             request_key: key.to_owned(),
         };
-        self.desk.checkout(&self.world.actor(), new).await
+        self.service.checkout(&self.world.actor(), new).await
     }
 
     /// Asked for and paid by card; the payment's id. Nothing was heard of it yet.
@@ -76,7 +76,7 @@ impl Till {
     /// Everything that was told is delivered and worked off.
     async fn hear_all(&self) {
         for event in self.double.events() {
-            self.desk.hear(&event, b"{}").await.unwrap();
+            self.service.hear(&event, b"{}").await.unwrap();
         }
         self.work().await;
         // What was in the way of each other in the database comes again a little later.
@@ -98,7 +98,7 @@ impl Till {
     }
 
     async fn work(&self) {
-        while !self.desk.round().await.unwrap().is_idle() {}
+        while !self.service.round().await.unwrap().is_idle() {}
     }
 
     async fn state(&self, id: TopUpId) -> String {
@@ -127,7 +127,7 @@ impl Till {
             "what the provider holds for us"
         );
         let found = self
-            .desk
+            .service
             .reconcile(rating::Instant(0), rating::Instant::MAX)
             .await
             .unwrap();
@@ -135,7 +135,7 @@ impl Till {
     }
 }
 
-fn desk_of(world: &World, double: &Double) -> Desk {
+fn service_of(world: &World, double: &Double) -> PaymentService {
     let (engine, counter) = (
         world.engine.clone(),
         Arc::new(std::sync::atomic::AtomicI64::new(
@@ -158,7 +158,7 @@ fn desk_of(world: &World, double: &Double) -> Desk {
         terms,
     };
     let provider: Arc<dyn payments::provider::Provider> = Arc::new(double.clone());
-    Desk::new(
+    PaymentService::new(
         world.records.clone(),
         world.engine.clone(),
         Some(provider),
@@ -170,15 +170,16 @@ fn desk_of(world: &World, double: &Double) -> Desk {
 }
 
 async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (top_up, _) = till.paid(2500).await;
-    assert_eq!(till.state(top_up).await, "Pending");
-    till.hear_all().await;
-    till.hear_all().await;
-    assert_eq!(till.state(top_up).await, "Succeeded");
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+    let world = PaymentWorld::new(backend).await;
+    let (top_up, _) = world.paid(2500).await;
+    assert_eq!(world.state(top_up).await, "Pending");
+    world.hear_all().await;
+    world.hear_all().await;
+    assert_eq!(world.state(top_up).await, "Succeeded");
+    world
+        .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
-    let heard = till.world.records.unsent_notices().await.unwrap();
+    let heard = world.world.records.unsent_notices().await.unwrap();
     assert_eq!(
         heard
             .iter()
@@ -191,12 +192,12 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
         (999, "amount_out_of_range"),
         (100_001, "amount_out_of_range"),
     ] {
-        assert_eq!(till.ask("other", cents).await.unwrap_err().code, code);
+        assert_eq!(world.ask("other", cents).await.unwrap_err().code, code);
     }
 }
 
 async fn a_direct_debit_counts_when_it_is_there(backend: Backend) {
-    let till = Till::new(backend).await;
+    let world = PaymentWorld::new(backend).await;
     for (well, state, books) in [
         (
             true,
@@ -209,105 +210,107 @@ async fn a_direct_debit_counts_when_it_is_there(backend: Backend) {
             "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450",
         ),
     ] {
-        let top_up = till.ask(&format!("sepa-{well}"), 2500).await.unwrap();
+        let top_up = world.ask(&format!("sepa-{well}"), 2500).await.unwrap();
         let session = top_up.session.unwrap();
-        till.double.pay(&session, false);
-        till.hear_all().await;
+        world.double.pay(&session, false);
+        world.hear_all().await;
         assert_eq!(
-            till.state(top_up.id).await,
+            world.state(top_up.id).await,
             "Processing",
             "completed is not paid"
         );
-        till.double.settle(&session, well);
-        till.hear_all().await;
-        assert_eq!(till.state(top_up.id).await, state);
-        till.books(books).await;
+        world.double.settle(&session, well);
+        world.hear_all().await;
+        assert_eq!(world.state(top_up.id).await, state);
+        world.books(books).await;
     }
 }
 
 async fn what_runs_out_or_fails_moves_nothing(backend: Backend) {
-    let till = Till::new(backend).await;
-    let top_up = till.ask("a", 2500).await.unwrap();
-    till.double.expire(top_up.session.as_deref().unwrap());
-    till.hear_all().await;
-    assert_eq!(till.state(top_up.id).await, "Expired");
-    till.double.faults(&[Fault::Refused]);
+    let world = PaymentWorld::new(backend).await;
+    let top_up = world.ask("a", 2500).await.unwrap();
+    world.double.expire(top_up.session.as_deref().unwrap());
+    world.hear_all().await;
+    assert_eq!(world.state(top_up.id).await, "Expired");
+    world.double.faults(&[Fault::Refused]);
     assert_eq!(
-        till.ask("b", 2500).await.unwrap_err().code,
+        world.ask("b", 2500).await.unwrap_err().code,
         "provider_refused"
     );
     assert_eq!(
-        till.ask("b", 2500).await.unwrap().state,
-        store::records::TopUpState::Failed,
+        world.ask("b", 2500).await.unwrap().state,
+        store::catalog::TopUpState::Failed,
         "the same request, the same answer"
     );
-    till.books("acme-42 5000, acme-43 5000, external of muster -10000")
+    world
+        .books("acme-42 5000, acme-43 5000, external of muster -10000")
         .await;
 }
 
 async fn one_request_is_one_page_whatever_is_lost(backend: Backend) {
-    let till = Till::new(backend).await;
-    till.double.faults(&[Fault::Down, Fault::Lost]);
+    let world = PaymentWorld::new(backend).await;
+    world.double.faults(&[Fault::Down, Fault::Lost]);
     for _ in 0..2 {
         assert_eq!(
-            till.ask("a", 2500).await.unwrap_err().code,
+            world.ask("a", 2500).await.unwrap_err().code,
             "provider_unavailable"
         );
     }
-    let page = till.ask("a", 2500).await.unwrap();
-    assert_eq!(till.ask("a", 2500).await.unwrap().url, page.url);
+    let page = world.ask("a", 2500).await.unwrap();
+    assert_eq!(world.ask("a", 2500).await.unwrap().url, page.url);
     assert_eq!(
-        till.ask("a", 2600).await.unwrap_err().code,
+        world.ask("a", 2600).await.unwrap_err().code,
         "idempotency_conflict"
     );
-    assert_eq!(till.double.sessions(), 1);
+    assert_eq!(world.double.sessions(), 1);
     // The caller never comes back: the page is asked for by the worker, with the same key.
-    till.double.faults(&[Fault::Lost]);
-    till.ask("b", 2500).await.unwrap_err();
-    till.world.pass(20);
-    till.work().await;
-    assert!(till.ask("b", 2500).await.unwrap().url.is_some());
-    assert_eq!(till.double.sessions(), 2);
+    world.double.faults(&[Fault::Lost]);
+    world.ask("b", 2500).await.unwrap_err();
+    world.world.pass(20);
+    world.work().await;
+    assert!(world.ask("b", 2500).await.unwrap().url.is_some());
+    assert_eq!(world.double.sessions(), 2);
     // Paid before we ever heard which page it is.
-    till.double.faults(&[Fault::Lost]);
-    till.ask("c", 2500).await.unwrap_err();
-    till.double.pay("cs_0003", true);
-    till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+    world.double.faults(&[Fault::Lost]);
+    world.ask("c", 2500).await.unwrap_err();
+    world.double.pay("cs_0003", true);
+    world.hear_all().await;
+    world
+        .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
     // Twenty at once.
-    let asked = futures_util::future::join_all((0..20).map(|_| till.ask("d", 2500))).await;
+    let asked = futures_util::future::join_all((0..20).map(|_| world.ask("d", 2500))).await;
     assert!(
         asked
             .into_iter()
             .all(|page| page.is_ok_and(|page| page.cents == Cents(2500)))
     );
-    assert_eq!(till.double.sessions(), 4);
+    assert_eq!(world.double.sessions(), 4);
 }
 
 async fn fifty_messages_at_once_credit_once(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (top_up, payment) = till.paid(2500).await;
-    let row = till.world.records.top_up(top_up).await.unwrap().unwrap();
-    let events = till.double.events();
+    let world = PaymentWorld::new(backend).await;
+    let (top_up, payment) = world.paid(2500).await;
+    let row = world.world.records.top_up(top_up).await.unwrap().unwrap();
+    let events = world.double.events();
     // Messages, the payer's page, and two workers of two processes that share the records.
-    let other = desk_of(&till.world, &till.double);
+    let other = service_of(&world.world, &world.double);
     let settled = (0..25).map(|turn| {
-        let (desk, event, payment) = (
-            if turn % 2 == 0 { &till.desk } else { &other },
+        let (service, event, payment) = (
+            if turn % 2 == 0 { &world.service } else { &other },
             &events[turn % events.len()],
             &payment,
         );
         async move {
-            desk.hear(event, b"{}").await.unwrap();
-            desk.settle(payment, None).await.map(drop)
+            service.hear(event, b"{}").await.unwrap();
+            service.settle(payment, None).await.map(drop)
         }
     });
-    let pages = (0..25).map(|_| till.desk.look_at_page(&row));
+    let pages = (0..25).map(|_| world.service.look_at_page(&row));
     let (settled, pages, _, _) = tokio::join!(
         futures_util::future::join_all(settled),
         futures_util::future::join_all(pages),
-        till.desk.round(),
+        world.service.round(),
         other.round(),
     );
     assert!(
@@ -318,35 +321,39 @@ async fn fifty_messages_at_once_credit_once(backend: Backend) {
             .count()
             > 0
     );
-    till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+    world.hear_all().await;
+    world
+        .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
 }
 
 async fn refunds_in_any_order_come_to_the_same(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (_, payment) = till.paid(2500).await;
-    let first = till.double.refund_there(&payment, 1000);
+    let world = PaymentWorld::new(backend).await;
+    let (_, payment) = world.paid(2500).await;
+    let first = world.double.refund_there(&payment, 1000);
     // All is heard of a payment that was partly given back before we heard of it at all.
-    till.hear_all().await;
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+    world.hear_all().await;
+    world
+        .books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
         .await;
-    till.double.refund_there(&payment, 1500);
-    till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -50, external of muster -9950")
+    world.double.refund_there(&payment, 1500);
+    world.hear_all().await;
+    world
+        .books("acme-42 5000, acme-43 5000, expense of muster -50, external of muster -9950")
         .await;
     // 30 days later one of them fails.
-    till.double.fail_refund(&payment, &first);
-    till.hear_all().await;
-    till.books("acme-42 6000, acme-43 5000, expense of muster -50, external of muster -10950")
+    world.double.fail_refund(&payment, &first);
+    world.hear_all().await;
+    world
+        .books("acme-42 6000, acme-43 5000, expense of muster -50, external of muster -10950")
         .await;
 }
 
 async fn our_own_refund_is_debited_first(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (top_up, _) = till.paid(2500).await;
-    till.hear_all().await;
-    let row = till.world.records.top_up(top_up).await.unwrap().unwrap();
+    let world = PaymentWorld::new(backend).await;
+    let (top_up, _) = world.paid(2500).await;
+    world.hear_all().await;
+    let row = world.world.records.top_up(top_up).await.unwrap().unwrap();
     let refund = |key: &str, cents| {
         let new = NewRefund {
             top_up: &row,
@@ -355,40 +362,44 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
             reason: "goodwill".to_owned(),
             request_key: key.to_owned(),
         };
-        let actor = till.world.actor();
-        let desk = &till.desk;
-        async move { desk.refund(&actor, new).await }
+        let actor = world.world.actor();
+        let service = &world.service;
+        async move { service.refund(&actor, new).await }
     };
     // The answer is lost: debited, and sent again with the same key.
-    till.double.faults(&[Fault::Lost]);
+    world.double.faults(&[Fault::Lost]);
     assert_eq!(
         refund("a", 1000).await.unwrap_err().code,
         "provider_unavailable"
     );
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+    world
+        .books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
         .await;
-    till.world.pass(60);
-    till.work().await;
+    world.world.pass(60);
+    world.work().await;
     assert_eq!(
         refund("a", 1000).await.unwrap().state,
         RefundState::Succeeded
     );
-    till.hear_all().await;
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+    world.hear_all().await;
+    world
+        .books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
         .await;
     // Refused for good: the debit is given back.
-    till.double.faults(&[Fault::Refused]);
+    world.double.faults(&[Fault::Refused]);
     assert_eq!(refund("b", 500).await.unwrap_err().code, "provider_refused");
-    till.books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
+    world
+        .books("acme-42 6500, acme-43 5000, expense of muster -50, external of muster -11450")
         .await;
     // What is left of the payment, and what is left of the balance.
     assert_eq!(
         refund("c", 1501).await.unwrap_err().code,
         "amount_out_of_range"
     );
-    till.world
+    world
+        .world
         .move_money(
-            metering::command::MoneyKind::Adjustment,
+            metering::requests::MoneyKind::Adjustment,
             "acme-42",
             -6000,
             EUR,
@@ -405,7 +416,8 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
         RefundState::Succeeded
     );
     assert_eq!(
-        till.world
+        world
+            .world
             .audit()
             .await
             .records
@@ -418,63 +430,69 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
 }
 
 async fn disputes_to_the_end(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (_, payment) = till.paid(2500).await;
-    till.hear_all().await;
+    let world = PaymentWorld::new(backend).await;
+    let (_, payment) = world.paid(2500).await;
+    world.hear_all().await;
     let paid = "acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450";
-    till.double.dispute(&payment, 2500, DisputeStatus::Inquiry);
-    till.hear_all().await;
-    till.books(paid).await;
-    let dispute = till.double.dispute(&payment, 2500, DisputeStatus::Open);
-    till.hear_all().await;
-    till.books(
-        "acme-42 5000, disputed of acme-42 2500, acme-43 5000, expense of muster -50, \
+    world.double.dispute(&payment, 2500, DisputeStatus::Inquiry);
+    world.hear_all().await;
+    world.books(paid).await;
+    let dispute = world.double.dispute(&payment, 2500, DisputeStatus::Open);
+    world.hear_all().await;
+    world
+        .books(
+            "acme-42 5000, disputed of acme-42 2500, acme-43 5000, expense of muster -50, \
         external of muster -12450",
-    )
-    .await;
+        )
+        .await;
     assert_eq!(
-        till.world
+        world
+            .world
             .records
-            .open_disputes_below(&till.world.tenant("muster"))
+            .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
         1
     );
-    till.double.withdraw(&payment, &dispute);
-    till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -2050, external of muster -7950")
+    world.double.withdraw(&payment, &dispute);
+    world.hear_all().await;
+    world
+        .books("acme-42 5000, acme-43 5000, expense of muster -2050, external of muster -7950")
         .await;
-    till.double.close(&payment, &dispute, true);
-    till.hear_all().await;
-    till.books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450")
+    world.double.close(&payment, &dispute, true);
+    world.hear_all().await;
+    world
+        .books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450")
         .await;
     assert_eq!(
-        till.world
+        world
+            .world
             .records
-            .open_disputes_below(&till.world.tenant("muster"))
+            .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
         0
     );
     // Given back, and then disputed all the same: the payer is debited once, the rest is the
     // platform's loss.
-    till.double.refund_there(&payment, 2000);
-    let again = till.double.dispute(&payment, 2500, DisputeStatus::Open);
-    till.double.withdraw(&payment, &again);
-    till.double.close(&payment, &again, false);
-    till.hear_all().await;
-    till.books("acme-42 5000, acme-43 5000, expense of muster -6050, external of muster -3950")
+    world.double.refund_there(&payment, 2000);
+    let again = world.double.dispute(&payment, 2500, DisputeStatus::Open);
+    world.double.withdraw(&payment, &again);
+    world.double.close(&payment, &again, false);
+    world.hear_all().await;
+    world
+        .books("acme-42 5000, acme-43 5000, expense of muster -6050, external of muster -3950")
         .await;
 }
 
 async fn what_does_not_fit_is_nobodys(backend: Backend) {
-    let till = Till::new(backend).await;
-    let (top_up, _) = till.paid(2500).await;
-    till.hear_all().await;
-    let paid_twice = till.double.stray(&top_up.to_string(), 2500);
-    let unknown = till.double.stray("top_0000000000001", 2500);
-    till.hear_all().await;
-    let row = till
+    let world = PaymentWorld::new(backend).await;
+    let (top_up, _) = world.paid(2500).await;
+    world.hear_all().await;
+    let paid_twice = world.double.stray(&top_up.to_string(), 2500);
+    let unknown = world.double.stray("top_0000000000001", 2500);
+    world.hear_all().await;
+    let row = world
         .world
         .records
         .payment(&paid_twice)
@@ -483,7 +501,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
         .unwrap();
     assert!(
         !row.is_own
-            && till
+            && world
                 .world
                 .records
                 .payment(&unknown)
@@ -491,13 +509,14 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
                 .unwrap()
                 .is_none()
     );
-    till.world
+    world
+        .world
         .accounts(
             "acme-42 7500, acme-43 5000, suspense of muster 2500, expense of muster \
         -100, external of muster -14900",
         )
         .await;
-    let suspense = till
+    let suspense = world
         .world
         .records
         .payments_in_suspense(Period::default(), None, 10)
@@ -512,33 +531,35 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
         [paid_twice.as_str()]
     );
     // Given back at the provider: nothing is nobody's any more.
-    till.double.refund_there(&paid_twice, 2500);
-    till.hear_all().await;
-    till.world
+    world.double.refund_there(&paid_twice, 2500);
+    world.hear_all().await;
+    world
+        .world
         .accounts("acme-42 7500, acme-43 5000, expense of muster -100, external of muster -12400")
         .await;
 }
 
 async fn the_next_process_goes_on_where_one_died(backend: Backend) {
-    let till = Till::new(backend).await;
+    let world = PaymentWorld::new(backend).await;
     // Between the message and the post: kept, and worked off by the next.
-    let (first, _) = till.paid(2500).await;
-    for event in till.double.events() {
-        till.desk.hear(&event, b"{}").await.unwrap();
+    let (first, _) = world.paid(2500).await;
+    for event in world.double.events() {
+        world.service.hear(&event, b"{}").await.unwrap();
     }
-    let next = desk_of(&till.world, &till.double);
+    let next = service_of(&world.world, &world.double);
     while !next.round().await.unwrap().is_idle() {}
-    assert_eq!(till.state(first).await, "Succeeded");
-    till.books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
+    assert_eq!(world.state(first).await, "Succeeded");
+    world
+        .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
     // Between the post and the row, and it had seen less than there is by now.
-    let (second, payment) = till.paid(2500).await;
-    let acme = till.world.tenant("acme-42");
+    let (second, payment) = world.paid(2500).await;
+    let acme = world.world.tenant("acme-42");
     let (external, balance) = (
         ledger::AccountKey::external(acme.root, EUR),
         ledger::AccountKey::balance(acme.id, EUR),
     );
-    let step = metering::command::PostPayment {
+    let step = metering::requests::PostPayment {
         source: "stripe".into(),
         key: format!("{payment}:0"),
         root: acme.root,
@@ -553,11 +574,12 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
         limits: Vec::new(),
         reason: "payment received".to_owned(),
     };
-    till.world.engine.post_payment(step).await.unwrap();
-    till.double.refund_there(&payment, 1000);
-    till.hear_all().await;
-    assert_eq!(till.state(second).await, "Succeeded");
-    till.books("acme-42 9000, acme-43 5000, expense of muster -100, external of muster -13900")
+    world.world.engine.post_payment(step).await.unwrap();
+    world.double.refund_there(&payment, 1000);
+    world.hear_all().await;
+    assert_eq!(world.state(second).await, "Succeeded");
+    world
+        .books("acme-42 9000, acme-43 5000, expense of muster -100, external of muster -13900")
         .await;
 }
 
@@ -572,14 +594,14 @@ fn numbers(seed: u64) -> impl FnMut() -> u64 {
 }
 
 /// What happens to three payments, and when which of it is told, or never.
-async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
+async fn history(world: &PaymentWorld, seed: u64, disturbed: bool) -> String {
     // What happens is the same whatever is told of it.
     let (mut happens, mut told) = (numbers(seed), numbers(seed + 1000));
     let mut below = |n: u64| happens() % n;
     let mut told = |n: u64| told() % n;
     let (mut payments, mut top_ups) = (Vec::new(), Vec::new());
     for _ in 0..3 {
-        let (top_up, payment) = till.paid(2500).await;
+        let (top_up, payment) = world.paid(2500).await;
         top_ups.push(top_up);
         payments.push(payment);
     }
@@ -587,27 +609,28 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
         let payment = &payments[usize::try_from(below(3)).unwrap()];
         match below(7) {
             0 => drop(
-                till.double
+                world
+                    .double
                     .refund_there(payment, 100 + i64::try_from(below(300)).unwrap()),
             ),
             1 => {
-                let refund = till.double.refund_there(payment, 200);
+                let refund = world.double.refund_there(payment, 200);
                 if below(2) == 0 {
-                    till.double.fail_refund(payment, &refund);
+                    world.double.fail_refund(payment, &refund);
                 }
             }
             // The provider takes something for refunds, or for no more of them.
-            5 => till
+            5 => world
                 .double
                 .refund_fee(i64::try_from(below(2) * 35).unwrap()),
             6 => match below(2) {
-                0 => till.double.report_fraud(payment),
-                _ => drop(till.double.stray_abroad(
+                0 => world.double.report_fraud(payment),
+                _ => drop(world.double.stray_abroad(
                     &top_ups[usize::try_from(below(3)).unwrap()].to_string(),
                     2500,
                 )),
             },
-            2 => drop(till.double.dispute(
+            2 => drop(world.double.dispute(
                 payment,
                 300,
                 if below(2) == 0 {
@@ -617,31 +640,31 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
                 },
             )),
             _ => {
-                let dispute = till.double.dispute(payment, 400, DisputeStatus::Open);
-                till.double.withdraw(payment, &dispute);
+                let dispute = world.double.dispute(payment, 400, DisputeStatus::Open);
+                world.double.withdraw(payment, &dispute);
                 if below(2) == 0 {
-                    till.double.close(payment, &dispute, below(2) == 0);
+                    world.double.close(payment, &dispute, below(2) == 0);
                 }
             }
         }
         if disturbed {
-            let events = till.double.events();
+            let events = world.double.events();
             for _ in 0..told(6) {
                 let event = &events[usize::try_from(told(events.len() as u64)).unwrap()];
-                till.desk.hear(event, b"{}").await.unwrap();
+                world.service.hear(event, b"{}").await.unwrap();
             }
             if told(3) == 0 {
-                till.work().await;
+                world.work().await;
             }
         } else {
-            till.hear_all().await;
+            world.hear_all().await;
         }
     }
     // Whatever was never told is found.
-    till.desk.poll(rating::Instant(0)).await.unwrap();
-    till.work().await;
-    let found = till
-        .desk
+    world.service.poll(rating::Instant(0)).await.unwrap();
+    world.work().await;
+    let found = world
+        .service
         .reconcile(rating::Instant(0), rating::Instant::MAX)
         .await
         .unwrap();
@@ -650,7 +673,7 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
         (0, 0),
         "seed {seed}: {found:?}"
     );
-    let audited = till.world.audit().await;
+    let audited = world.world.audit().await;
     audited
         .accounts
         .iter()
@@ -660,7 +683,10 @@ async fn history(till: &Till, seed: u64, disturbed: bool) -> String {
 
 async fn messages_in_any_order_twice_or_lost_give_the_same_books(backend: Backend) {
     for seed in 0..4 {
-        let (calm, wild) = (Till::new(backend).await, Till::new(backend).await);
+        let (calm, wild) = (
+            PaymentWorld::new(backend).await,
+            PaymentWorld::new(backend).await,
+        );
         assert_eq!(
             history(&calm, seed, false).await,
             history(&wild, seed, true).await,

@@ -7,8 +7,8 @@ use payments::payouts::{Payouts, default_settings};
 use rating::Cents;
 use serde_json::json;
 use std::sync::Arc;
+use store::catalog::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
 use store::journal::Seq;
-use store::records::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
 
 on_every_journal!(
     a_month_is_paid_out_once,
@@ -27,7 +27,7 @@ on_every_journal!(
 async fn a_month_is_paid_out_once(backend: Backend) {
     let cashier = Cashier::in_december(backend, PayoutMethod::Stripe).await;
     cashier.earn(1).await;
-    let purse = "acme-42 3400, acme-43 5000, revenue of muster 1200";
+    let commission_account = "acme-42 3400, acme-43 5000, revenue of muster 1200";
     assert_eq!(
         cashier.run(true).await,
         ["muster 2026-11 would be 300, 0 carried"]
@@ -43,7 +43,9 @@ async fn a_month_is_paid_out_once(backend: Backend) {
     );
     cashier
         .world
-        .accounts(&format!("{purse}, muster 400, external of muster -10000"))
+        .accounts(&format!(
+            "{commission_account}, muster 400, external of muster -10000"
+        ))
         .await;
     let due = cashier.one().await;
     assert_eq!(cashier.pay(&due).await, "Paid 300 #1");
@@ -52,7 +54,9 @@ async fn a_month_is_paid_out_once(backend: Backend) {
     assert_eq!(cashier.payer.transfers(), ["300"]);
     cashier
         .world
-        .accounts(&format!("{purse}, muster 100, external of muster -9700"))
+        .accounts(&format!(
+            "{commission_account}, muster 100, external of muster -9700"
+        ))
         .await;
     // December's is held back until the middle of January, and below nothing else.
     cashier.world.pass(12 * DAY);
@@ -70,7 +74,7 @@ async fn a_month_is_paid_out_once(backend: Backend) {
         .records
         .audit_log(
             &cashier.world.tenant("muster"),
-            &store::records::AuditFilter::default(),
+            &store::catalog::AuditFilter::default(),
             None,
             100,
         )
@@ -375,7 +379,7 @@ async fn a_reversal_needs_funds_else_the_negative_is_carried_forward(backend: Ba
     cashier
         .world
         .move_money(
-            metering::command::MoneyKind::Adjustment,
+            metering::requests::MoneyKind::Adjustment,
             "muster",
             -150,
             EUR,
@@ -441,7 +445,7 @@ async fn what_was_spent_meanwhile_is_not_paid_out(backend: Backend) {
     cashier
         .world
         .move_money(
-            metering::command::MoneyKind::Adjustment,
+            metering::requests::MoneyKind::Adjustment,
             "muster",
             -1,
             EUR,
@@ -645,7 +649,7 @@ async fn statements_add_up_month_by_month(backend: Backend) {
     cashier
         .world
         .move_money(
-            metering::command::MoneyKind::Adjustment,
+            metering::requests::MoneyKind::Adjustment,
             "muster",
             25,
             EUR,
@@ -657,12 +661,16 @@ async fn statements_add_up_month_by_month(backend: Backend) {
     cashier.run(false).await;
     cashier.pay(&cashier.one().await).await;
     cashier.world.pass(40 * DAY);
-    let purse = Payouts::purse(&cashier.world.tenant("muster"), EUR);
+    let commission_account = Payouts::commission_account(&cashier.world.tenant("muster"), EUR);
     let mut told = Vec::new();
     for month in ["2026-10", "2026-11", "2026-12", "2027-01"] {
         let view = cashier
             .payouts
-            .month(purse, month.parse().unwrap(), cashier.world.now())
+            .month(
+                commission_account,
+                month.parse().unwrap(),
+                cashier.world.now(),
+            )
             .await
             .unwrap();
         let sums: Vec<String> = view
@@ -674,7 +682,7 @@ async fn statements_add_up_month_by_month(backend: Backend) {
         loop {
             let (page, has_more) = cashier
                 .payouts
-                .records_of(purse, &view, after, 1)
+                .records_of(commission_account, &view, after, 1)
                 .await
                 .unwrap();
             (after, records) = (page.last().map(|record| record.seq), records + page.len());

@@ -6,7 +6,7 @@ use crate::world::{Backend, on_every_journal};
 use payments::payouts::{Error, bank_account};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::records::{Payout, PayoutMethod, PayoutSettings, RecordError};
+use store::catalog::{CatalogError, Payout, PayoutMethod, PayoutSettings};
 
 on_every_journal!(
     a_file_is_made_once_and_paid_together,
@@ -161,7 +161,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         .records
         .audit_log(
             &cashier.world.platform,
-            &store::records::AuditFilter::default(),
+            &store::catalog::AuditFilter::default(),
             None,
             1000,
         )
@@ -231,7 +231,7 @@ async fn what_the_bank_sends_back_is_due_again(backend: Backend) {
     cashier
         .world
         .move_money(
-            metering::command::MoneyKind::Adjustment,
+            metering::requests::MoneyKind::Adjustment,
             "muster",
             -200,
             rating::Currency::EUR,
@@ -260,8 +260,9 @@ async fn paid_is_said_many_times_and_posted_once(backend: Backend) {
     for said in saying {
         match said.await.unwrap() {
             Ok(_)
-            | Err(Error::Busy | Error::Refused(_) | Error::Records(RecordError::Conflict { .. })) =>
-                {}
+            | Err(
+                Error::Busy | Error::Refused(_) | Error::Catalog(CatalogError::Conflict { .. }),
+            ) => {}
             Err(other) => panic!("{other}"),
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::cashier::{DAY, EUR, payouts_by, told};
 use crate::world::{Backend, World, on_every_journal};
-use payments::desk::{Desk, Settings, Sources};
 use payments::payouts::{Payouts, default_settings};
 use payments::provider::{Hook, Provider};
+use payments::service::{PaymentService, Settings, Sources};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::Cents;
 use serde_json::json;
@@ -12,7 +12,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::records::{Payout, PayoutMethod, PayoutSettings, Period};
+use store::catalog::{Payout, PayoutMethod, PayoutSettings, Period};
 use test_stripe::{Delivery, FakeStripe, Fault, Order};
 
 on_every_journal!(
@@ -20,15 +20,15 @@ on_every_journal!(
     a_transfer_taken_back_at_stripe_is_unpaid_again
 );
 
-struct Till {
+struct PaymentWorld {
     world: World,
     fake: FakeStripe,
     payouts: Payouts,
     stripe: Arc<Stripe>,
-    desk: Desk,
+    service: PaymentService,
 }
 
-impl Till {
+impl PaymentWorld {
     async fn new(backend: Backend) -> Self {
         let world = World::reference(backend).await;
         let fake = FakeStripe::start(world.now().micros() / 1_000_000)
@@ -57,7 +57,7 @@ impl Till {
             },
         );
         let (records, engine) = (world.records.clone(), world.engine.clone());
-        let desk = Desk::new(
+        let service = PaymentService::new(
             records,
             engine,
             Some(provider),
@@ -71,7 +71,7 @@ impl Till {
             fake,
             payouts,
             stripe,
-            desk,
+            service,
         }
     }
 
@@ -91,18 +91,18 @@ impl Till {
                     self.world.now(),
                 )
                 .unwrap();
-            self.desk
+            self.service
                 .hear(&event, message.body.as_bytes())
                 .await
                 .unwrap();
         }
-        while !self.desk.round().await.unwrap().is_idle() {}
+        while !self.service.round().await.unwrap().is_idle() {}
     }
 
     /// Differences as (provider, posted), and whether all is well.
     async fn reconciled(&self) -> Vec<(i64, i64)> {
         let found = self
-            .desk
+            .service
             .reconcile(rating::Instant(0), rating::Instant::MAX)
             .await
             .unwrap();
@@ -175,102 +175,105 @@ impl Till {
 }
 
 async fn commission_reaches_a_connected_account_once(backend: Backend) {
-    let till = Till::new(backend).await;
+    let world = PaymentWorld::new(backend).await;
     let fresh = PayoutSettings {
         minimum: Cents(100),
-        ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe)
+        ..default_settings(&world.world.tenant("muster"), EUR, PayoutMethod::Stripe)
     };
-    till.fake.foreign_payment(100_000, "eur");
+    world.fake.foreign_payment(100_000, "eur");
     let url = "https://console.example/payouts";
-    till.fake.fault("/accounts", Fault::Lost, 1);
+    world.fake.fault("/accounts", Fault::Lost, 1);
     let open = async || {
-        till.payouts
-            .onboard(&till.world.actor(), fresh.clone(), Some("DE"), url, url)
+        world
+            .payouts
+            .onboard(&world.world.actor(), fresh.clone(), Some("DE"), url, url)
             .await
     };
     assert!(open().await.is_err(), "the answer is lost");
     let opened = open().await.unwrap();
     assert!(opened.url.starts_with("https://connect.stripe.com/"));
-    assert_eq!(till.fake.all("account").len(), 1);
-    till.a_month_goes_by().await;
-    assert_eq!(till.pay().await, "payee_not_ready");
-    till.fake.account(
+    assert_eq!(world.fake.all("account").len(), 1);
+    world.a_month_goes_by().await;
+    assert_eq!(world.pay().await, "payee_not_ready");
+    world.fake.account(
         opened.settings.payee.as_deref().unwrap(),
         json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }),
     );
 
     // Lost: the same key again. Unreadable, and forgotten by the time it is asked again: its
     // transfers tell.
-    till.fake.fault("/transfers", Fault::Lost, 1);
-    assert!(till.pay().await.starts_with("Paying 300 #1"));
-    assert_eq!(till.works(300).await, "Paid 300 #1");
-    till.fake.fault("/transfers", Fault::Status(400), 1);
-    let refused = till.reverse().await;
+    world.fake.fault("/transfers", Fault::Lost, 1);
+    assert!(world.pay().await.starts_with("Paying 300 #1"));
+    assert_eq!(world.works(300).await, "Paid 300 #1");
+    world.fake.fault("/transfers", Fault::Status(400), 1);
+    let refused = world.reverse().await;
     assert_eq!(refused, "reversal_refused");
-    till.fake.fault("/transfers", Fault::Lost, 1);
-    assert!(till.reverse().await.starts_with("Reversing 300 #3"));
-    assert_eq!(till.works(300).await, "Reversed 300 #3");
+    world.fake.fault("/transfers", Fault::Lost, 1);
+    assert!(world.reverse().await.starts_with("Reversing 300 #3"));
+    assert_eq!(world.works(300).await, "Reversed 300 #3");
 
-    till.a_month_goes_by().await;
-    till.fake.fault("/transfers", Fault::Garbage, 1);
-    assert!(till.pay().await.starts_with("Paying 600 #1"));
-    assert_eq!(till.works(2 * DAY).await, "Paid 600 #1");
-    let sent: Vec<i64> = till
+    world.a_month_goes_by().await;
+    world.fake.fault("/transfers", Fault::Garbage, 1);
+    assert!(world.pay().await.starts_with("Paying 600 #1"));
+    assert_eq!(world.works(2 * DAY).await, "Paid 600 #1");
+    let sent: Vec<i64> = world
         .fake
         .all("transfer")
         .iter()
         .map(|transfer| transfer["amount"].as_i64().unwrap())
         .collect();
     assert_eq!(sent, [600, 300]);
-    till.world
+    world
+        .world
         .accounts("acme-42 2600, acme-43 5000, revenue of muster 1800, external of muster -9400")
         .await;
 }
 
 async fn a_transfer_taken_back_at_stripe_is_unpaid_again(backend: Backend) {
-    let till = Till::new(backend).await;
+    let world = PaymentWorld::new(backend).await;
     let fresh = PayoutSettings {
         minimum: Cents(100),
-        ..default_settings(&till.world.tenant("muster"), EUR, PayoutMethod::Stripe)
+        ..default_settings(&world.world.tenant("muster"), EUR, PayoutMethod::Stripe)
     };
     let url = "https://console.example/payouts";
-    let opened = till
+    let opened = world
         .payouts
-        .onboard(&till.world.actor(), fresh, Some("DE"), url, url)
+        .onboard(&world.world.actor(), fresh, Some("DE"), url, url)
         .await
         .unwrap();
-    till.fake.account(
+    world.fake.account(
         opened.settings.payee.as_deref().unwrap(),
         json!({ "capabilities": { "transfers": "active" }, "payouts_enabled": true }),
     );
-    till.fake.foreign_payment(100_000, "eur");
-    till.a_month_goes_by().await;
-    assert!(till.pay().await.starts_with("Paid 300 #1"));
-    till.hear_all().await;
-    assert_eq!(till.reconciled().await, []);
+    world.fake.foreign_payment(100_000, "eur");
+    world.a_month_goes_by().await;
+    assert!(world.pay().await.starts_with("Paid 300 #1"));
+    world.hear_all().await;
+    assert_eq!(world.reconciled().await, []);
     // A part of it: shown, because the payout is neither paid nor unpaid.
-    let transfer = till.last().await.transfer.unwrap();
-    till.fake.reverse_there(&transfer, Some(100)).unwrap();
-    till.hear_all().await;
-    assert!(told(Ok(till.last().await)).starts_with("Paid 300"));
-    assert_eq!(till.reconciled().await, [(-200, -300)]);
+    let transfer = world.last().await.transfer.unwrap();
+    world.fake.reverse_there(&transfer, Some(100)).unwrap();
+    world.hear_all().await;
+    assert!(told(Ok(world.last().await)).starts_with("Paid 300"));
+    assert_eq!(world.reconciled().await, [(-200, -300)]);
     // All of it, on Stripe's own pages.
-    till.fake.reverse_there(&transfer, None).unwrap();
-    till.hear_all().await;
-    assert_eq!(told(Ok(till.last().await)), "Reversed 300 #2");
-    assert_eq!(till.reconciled().await, []);
-    till.world
+    world.fake.reverse_there(&transfer, None).unwrap();
+    world.hear_all().await;
+    assert_eq!(told(Ok(world.last().await)), "Reversed 300 #2");
+    assert_eq!(world.reconciled().await, []);
+    world
+        .world
         .accounts(
             "acme-42 3800, acme-43 5000, muster 300, revenue of muster 900, external \
         of muster -10000",
         )
         .await;
     // It is commission again, paid with the next period.
-    till.a_month_goes_by().await;
-    assert!(till.pay().await.starts_with("Paid 600"));
-    till.hear_all().await;
-    assert_eq!(till.reconciled().await, []);
+    world.a_month_goes_by().await;
+    assert!(world.pay().await.starts_with("Paid 600"));
+    world.hear_all().await;
+    assert_eq!(world.reconciled().await, []);
     // One that we never asked for.
-    till.fake.transfer_there(50, "eur").unwrap();
-    assert_eq!(till.reconciled().await, [(-50, 0)]);
+    world.fake.transfer_there(50, "eur").unwrap();
+    assert_eq!(world.reconciled().await, [(-50, 0)]);
 }

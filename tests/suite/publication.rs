@@ -4,7 +4,7 @@ use crate::http_world::{Market, on_every_database};
 use crate::served::{Answer, Asking};
 use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
-use store::records::Actor;
+use store::catalog::Actor;
 
 on_every_database!(
     a_card_names_what_is_there,

@@ -3,7 +3,7 @@
 use crate::served::Served;
 use crate::world::{Backend, World, on_every_journal, prices};
 use ledger::AccountKey;
-use metering::command::{MoneyKind, MoveMoney};
+use metering::requests::{MoneyKind, MoveMoney};
 use rating::{Cents, Currency};
 use serde_json::{Value, json};
 

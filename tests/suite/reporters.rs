@@ -4,7 +4,7 @@
 use crate::speak::Sending;
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use futures_util::future::join_all;
-use metering::command::{MoneyKind, Outcome};
+use metering::requests::{MoneyKind, Outcome};
 use rating::Currency;
 use serde_json::json;
 use std::collections::BTreeMap;

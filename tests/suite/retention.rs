@@ -3,16 +3,16 @@
 
 use crate::world::{Backend, World, instant, postgres_is_here};
 use ledger::AccountKey;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::{Currency, TenantId};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use store::catalog::{CatalogError, TenantPatch};
 use store::journal::{Check, StateKeys};
 use store::postgres::PostgresJournal;
 use store::postgres::retention::{PATIENCE, Plan, Retention, RetentionError};
-use store::records::{RecordError, TenantPatch};
 
 const DAY: i64 = 86_400;
 /// With windows of 35 days.
@@ -234,7 +234,7 @@ async fn postgres_drops_a_month_and_the_books_stay_right() {
         .records
         .audit_log(
             &world.platform,
-            &store::records::AuditFilter::default(),
+            &store::catalog::AuditFilter::default(),
             None,
             10,
         )
@@ -335,7 +335,7 @@ async fn postgres_keeps_what_late_usage_asks_for() {
         ["2026-11"]
     );
     // 109 days are there, and a month of them is the margin.
-    let Err(RecordError::Invalid { field, detail }) = window(82).await else {
+    let Err(CatalogError::Invalid { field, detail }) = window(82).await else {
         panic!()
     };
     assert!(

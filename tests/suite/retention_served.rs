@@ -5,9 +5,9 @@ use crate::retention::{KEEP, sound};
 use crate::world::{Backend, World, instant, postgres_is_here};
 use serde_json::{Value, json};
 use std::process::{Command, Output};
+use store::catalog::{Actor, Catalog};
 use store::db::{Db, PostgresOptions};
 use store::postgres::retention::{PATIENCE, Retention};
-use store::records::{Actor, Records};
 
 /// A server in November and one in March, on one database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -31,7 +31,7 @@ async fn postgres_statements_begin_where_the_records_do() {
         .unwrap();
     let (retention, platform, at) = (
         Retention::open(&db).await.unwrap(),
-        Records::new(&db).platform().await.unwrap().unwrap(),
+        Catalog::new(&db).platform().await.unwrap().unwrap(),
         instant("2027-03-20T12:00:00Z"),
     );
     let actor = Actor {

@@ -5,7 +5,7 @@
 use crate::http_world::Market;
 use crate::served::{Asking, Served};
 use api::config::Config;
-use api::paying::PaymentSettings;
+use api::payments_setup::PaymentSettings;
 use api::state::App;
 use hyper::{Method, body::Bytes};
 use serde_json::{Value, json};

@@ -239,7 +239,7 @@ impl Market {
         self.served
             .running
             .app
-            .desk
+            .payments
             .poll(rating::Instant(0))
             .await
             .unwrap();
@@ -1068,10 +1068,10 @@ async fn payouts_run_at_once_pay_once(market: Market) {
 mod before {
     use crate::cashier::{Cashier, EUR};
     use crate::world::{Backend, on_every_journal};
-    use metering::command::MoneyKind;
+    use metering::requests::MoneyKind;
     use rating::Cents;
-    use store::journal::{Of, RecordQuery, Seq};
-    use store::records::{CommissionMonth, MoveKind, PayoutMethod, Sum, Sums};
+    use store::catalog::{CommissionMonth, MoveKind, PayoutMethod, Sum, Sums};
+    use store::journal::{EntryQuery, Of, Seq};
 
     on_every_journal!(months_that_were_there_before_are_added_up_by_customer);
 
@@ -1079,7 +1079,7 @@ mod before {
         let cashier = Cashier::in_december(backend, PayoutMethod::Bank).await;
         let (world, muster) = (&cashier.world, cashier.world.tenant("muster"));
         let account = ledger::AccountKey::balance(muster.id, EUR);
-        let all = RecordQuery {
+        let all = EntryQuery {
             of: Of::Account(account),
             after: None,
             newest_first: false,

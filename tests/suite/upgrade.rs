@@ -6,7 +6,7 @@
 //! Muster Telecom with the key `void-1`. Its books are those that this build answered for.
 
 use formats::input::{Row, ndjson, table};
-use metering::command::{Caller, Outcome, UsageEvent, VoidRequest};
+use metering::requests::{Caller, Outcome, UsageEvent, VoidRequest};
 use metering::{Directory, Engine};
 use rating::{Currency, Instant, TenantId};
 use serde_json::json;
@@ -15,9 +15,9 @@ use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
+use store::catalog::Catalog;
 use store::db::Db;
 use store::journal::{Check, Journal};
-use store::records::Records;
 use store::sqlite::{SqliteJournal, verify_file};
 use tenants::Scope;
 
@@ -47,7 +47,7 @@ impl Installation {
         let now: Instant = NOW.parse().unwrap();
         let engine = Engine::start(
             Arc::new(journal.clone()),
-            Directory::new(Records::new(&db)),
+            Directory::new(Catalog::new(&db)),
             Arc::new(move || now),
         );
         Self {

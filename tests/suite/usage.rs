@@ -1,10 +1,10 @@
 //! A usage event's life: received, rated, duplicate, kept, rated later.
 
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
-use metering::command::{MoneyKind, Outcome};
+use metering::balance_monitor::BalanceMonitor;
 use metering::committer::{self, QUEUE_COMMANDS_MAX, Started};
-use metering::lookout::Lookout;
-use metering::work::Work;
+use metering::requests::{MoneyKind, Outcome};
+use metering::command::Command;
 use rating::Currency;
 use serde_json::json;
 use tenants::TenantKind;
@@ -583,11 +583,11 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
     let Started { queue, worker, .. } = committer::start(
         std::sync::Arc::clone(&world.journal),
         clock,
-        Lookout::default(),
+        BalanceMonitor::default(),
     );
     let sweeps = |count: usize| {
         (0..count)
-            .map(|_| Work::Sweep {
+            .map(|_| Command::Sweep {
                 root: rating::TenantId(1),
             })
             .collect::<Vec<_>>()

@@ -10,7 +10,7 @@ use centwise_tests::dice::{Dice, seeds_of};
 use rating::{Exact, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use store::journal::{Kind, Of, RecordQuery};
+use store::journal::{EntryQuery, Kind, Of};
 use store::sqlite::JournalOptions;
 
 on_every_journal!(
@@ -920,7 +920,7 @@ async fn books(world: &World) -> Books {
 
 /// How many charges would have given back more than was charged so far.
 async fn bounded(world: &World) -> usize {
-    let every = RecordQuery {
+    let every = EntryQuery {
         of: Of::All,
         after: None,
         newest_first: false,

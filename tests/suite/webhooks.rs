@@ -6,12 +6,12 @@ use crate::receiver::{MailServer, Receiver};
 use crate::world::{Backend, World, postgres_is_here};
 use hyper::Method;
 use notices::address::Reach;
-use notices::courier::Courier;
+use notices::delivery_worker::DeliveryWorker;
 use notices::mail::Mailer;
 use notices::post::Poster;
 use rating::ids::{ContactId, EndpointId, NoticeId};
 use serde_json::{Value, json};
-use store::records::{
+use store::catalog::{
     Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Period, Target,
     Wanted,
 };
@@ -56,16 +56,16 @@ const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 struct Told {
     world: World,
     receiver: Receiver,
-    courier: Courier,
+    deliveries: DeliveryWorker,
 }
 
 impl Told {
     async fn new(backend: Backend) -> Self {
         let world = World::reference(backend).await;
-        let courier = courier(&world, None);
+        let deliveries = deliveries(&world, None);
         Self {
             receiver: Receiver::start().await,
-            courier,
+            deliveries,
             world,
         }
     }
@@ -136,8 +136,8 @@ impl Told {
 
     /// Begins what is due, and waits for its end.
     async fn deliver(&self) -> usize {
-        let begun = self.courier.step().await.unwrap();
-        self.courier.idle().await;
+        let begun = self.deliveries.step().await.unwrap();
+        self.deliveries.idle().await;
         begun
     }
 
@@ -151,8 +151,8 @@ impl Told {
     }
 }
 
-fn courier(world: &World, mailer: Option<Mailer>) -> Courier {
-    Courier::new(
+fn deliveries(world: &World, mailer: Option<Mailer>) -> DeliveryWorker {
+    DeliveryWorker::new(
         world.records.clone(),
         world.notices_clock(),
         Poster::new(Reach::PrivateToo).unwrap(),
@@ -324,7 +324,7 @@ async fn a_slow_endpoint_holds_up_no_other(told: Told) {
     }
     // The slow one keeps its few attempts under way; all of the other's arrive meanwhile.
     for _ in 0..20 {
-        told.courier.step().await.unwrap();
+        told.deliveries.step().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     let arrived = |path: &str| {
@@ -338,12 +338,12 @@ async fn a_slow_endpoint_holds_up_no_other(told: Told) {
         if arrived("/in") == 20 {
             break;
         }
-        told.courier.step().await.unwrap();
+        told.deliveries.step().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(
         (arrived("/in"), arrived("/slow")),
-        (20, notices::courier::ATTEMPTS_PER_TARGET_MAX)
+        (20, notices::delivery_worker::ATTEMPTS_PER_TARGET_MAX)
     );
 }
 
@@ -355,7 +355,7 @@ async fn slow_endpoints_hold_up_no_other_root(told: Told) {
         told.happens("muster", NoticeKind::HoldExpired, json!({ "count": count }))
             .await;
     }
-    told.courier.step().await.unwrap();
+    told.deliveries.step().await.unwrap();
     told.world
         .reseller("other", "platform", json!({ "commission_bp": 2500 }))
         .await;
@@ -372,9 +372,11 @@ async fn slow_endpoints_hold_up_no_other_root(told: Told) {
             .count()
     };
     for _ in 0..200 {
-        told.courier.step().await.unwrap();
+        told.deliveries.step().await.unwrap();
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        if (arrived("/in"), arrived("/slow")) == (4, notices::courier::ATTEMPTS_PER_ROOT_MAX) {
+        if (arrived("/in"), arrived("/slow"))
+            == (4, notices::delivery_worker::ATTEMPTS_PER_ROOT_MAX)
+        {
             return;
         }
     }
@@ -426,15 +428,15 @@ async fn what_a_dead_process_had_begun_is_tried_by_another(told: Told) {
 
 async fn several_processes_share_the_work(told: Told) {
     told.endpoint("muster", "/in", false).await;
-    let others: Vec<Courier> = (0..3).map(|_| courier(&told.world, None)).collect();
+    let others: Vec<DeliveryWorker> = (0..3).map(|_| deliveries(&told.world, None)).collect();
     for count in 0..50 {
         told.happens("muster", NoticeKind::HoldExpired, json!({ "count": count }))
             .await;
     }
     for _ in 0..30 {
-        futures_util::future::join_all(others.iter().map(async |courier| {
-            courier.step().await.unwrap();
-            courier.idle().await;
+        futures_util::future::join_all(others.iter().map(async |deliveries| {
+            deliveries.step().await.unwrap();
+            deliveries.idle().await;
         }))
         .await;
     }
@@ -486,7 +488,7 @@ async fn who_is_switched_off_hears_nothing(told: Told) {
 
 async fn contacts_are_written_to_in_their_language(told: Told) {
     let server = MailServer::start().await;
-    let courier = courier(
+    let deliveries = deliveries(
         &told.world,
         Some(Mailer::new(&server.url, "Centwise <billing@example.com>").unwrap()),
     );
@@ -500,8 +502,8 @@ async fn contacts_are_written_to_in_their_language(told: Told) {
             json!({ "currency": "EUR", "cents": 2500 }),
         )
         .await;
-    courier.step().await.unwrap();
-    courier.idle().await;
+    deliveries.step().await.unwrap();
+    deliveries.idle().await;
     let mut mails = server.mails();
     // Long lines are folded on their way.
     mails
@@ -547,7 +549,7 @@ async fn without_a_mail_server_it_is_only_logged(told: Told) {
 
 async fn a_mail_server_may_be_busy_or_refuse(told: Told) {
     let server = MailServer::start().await;
-    let courier = courier(
+    let deliveries = deliveries(
         &told.world,
         Some(Mailer::new(&server.url, "billing@example.com").unwrap()),
     );
@@ -560,8 +562,8 @@ async fn a_mail_server_may_be_busy_or_refuse(told: Told) {
             json!({ "count": count }),
         )
         .await;
-        courier.step().await.unwrap();
-        courier.idle().await;
+        deliveries.step().await.unwrap();
+        deliveries.idle().await;
     }
     let log = told.log(Target::Contact(contact.id)).await;
     let states: Vec<_> = log
@@ -577,8 +579,8 @@ async fn a_mail_server_may_be_busy_or_refuse(told: Told) {
     ];
     assert_eq!(states, want, "newest first");
     told.world.pass(6);
-    courier.step().await.unwrap();
-    courier.idle().await;
+    deliveries.step().await.unwrap();
+    deliveries.idle().await;
     assert_eq!(server.mails().len(), 1);
 }
 

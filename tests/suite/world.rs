@@ -5,7 +5,7 @@
 //! database of its own for the records; the journal is in memory or in that database.
 
 use crate::audit::{self, Audited};
-use metering::command::{Caller, MoneyKind, MoveMoney};
+use metering::requests::{Caller, MoneyKind, MoveMoney};
 use metering::{Directory, Engine};
 use rating::card::{CardDoc, MeterTerms};
 use rating::ids::{ApiKeyId, MeterId};
@@ -16,11 +16,11 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use store::catalog::{Actor, Catalog, Meter, NewTenant, RateCard, TenantPatch};
 use store::db::{Db, PostgresOptions};
 use store::journal::Journal;
 use store::memory::MemoryJournal;
 use store::postgres::{PostgresJournal, PostgresJournalOptions};
-use store::records::{Actor, Meter, NewTenant, RateCard, Records, TenantPatch};
 use store::sqlite::health::{Health, look_at_file};
 use store::sqlite::{JournalOptions, SqliteJournal};
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
@@ -89,7 +89,7 @@ pub(crate) use on_every_journal;
 
 pub struct World {
     pub engine: Engine,
-    pub records: Records,
+    pub records: Catalog,
     pub journal: Arc<dyn Journal>,
     /// To make its commits fail; `None` on a database.
     pub memory: Option<MemoryJournal>,
@@ -168,7 +168,7 @@ impl World {
                 )
             }
         };
-        let records = Records::new(&db);
+        let records = Catalog::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
         let directory = Directory::new(records.clone());
@@ -204,7 +204,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
         let db = Db::open_sqlite(&file).await.unwrap();
-        let records = Records::new(&db);
+        let records = Catalog::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
         let directory = Directory::new(records.clone());
@@ -260,7 +260,7 @@ impl World {
 
     async fn beside_on(&self, db: Db) -> Self {
         let journal = PostgresJournal::open(&db).await.unwrap();
-        let records = Records::new(&db);
+        let records = Catalog::new(&db);
         let directory = Directory::new(records.clone());
         let read = Arc::clone(&self.clock);
         let shared: Arc<dyn Journal> = Arc::new(journal.clone());
@@ -298,7 +298,7 @@ impl World {
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
         let (records, shared): (_, Arc<dyn Journal>) =
-            (Records::new(&db), Arc::new(journal.clone()));
+            (Catalog::new(&db), Arc::new(journal.clone()));
         let directory = Directory::new(records.clone());
         Self {
             engine: Engine::start(
@@ -337,7 +337,7 @@ impl World {
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
         let (records, shared): (_, Arc<dyn Journal>) =
-            (Records::new(&db), Arc::new(journal.clone()));
+            (Catalog::new(&db), Arc::new(journal.clone()));
         let directory = Directory::new(records.clone());
         Self {
             engine: Engine::start(
@@ -788,7 +788,7 @@ impl World {
         cents: i64,
         currency: Currency,
         key: &str,
-    ) -> Result<metering::command::MoneyAnswer, metering::command::Problem> {
+    ) -> Result<metering::requests::MoneyAnswer, metering::requests::Problem> {
         let tenant = self.tenant(name);
         let account = self.paying(name, currency).await;
         let reason = "by hand".to_owned();

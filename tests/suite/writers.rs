@@ -4,7 +4,7 @@
 use crate::http_world::{Market, call};
 use crate::served::Asking;
 use crate::world::{Backend, World, on_every_journal, postgres_is_here};
-use metering::command::Outcome;
+use metering::requests::Outcome;
 use serde_json::json;
 use std::sync::Arc;
 

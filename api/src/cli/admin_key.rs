@@ -4,11 +4,11 @@ use super::Ended;
 use super::database::{Database, explained};
 use crate::clock::Clock;
 use crate::database_url::Place;
-use crate::plant::Planter;
+use crate::seed::Seeder;
 use anyhow::bail;
 use std::io::Write;
+use store::catalog::Catalog;
 use store::db::{Db, PostgresOptions};
-use store::records::Records;
 use tenants::Scope;
 
 /// What the audit log says of it.
@@ -40,12 +40,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
                 .map_err(|error| explained(error.into()))?,
             Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
         };
-        let records = Records::new(&db);
+        let records = Catalog::new(&db);
         let Some(platform) = records.platform().await? else {
             bail!("the database has no platform: make it with `centwise serve`")
         };
         let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
-        let made = Planter::new(&records, &clock, platform.id, REASON)
+        let made = Seeder::new(&records, &clock, platform.id, REASON)
             .key(&platform, scope, &args.name, None)
             .await;
         db.close().await;

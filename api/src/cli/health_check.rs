@@ -8,8 +8,9 @@ use super::{database::Database, health_payments, health_place};
 use crate::clock::{Clock, STEP_SECS_MAX};
 use crate::config::MailSettings;
 use crate::database_url::Place;
-use crate::paying::PaymentSettings;
+use crate::payments_setup::PaymentSettings;
 use anyhow::{Context as _, bail};
+use i18n::Locale;
 use notices::mail::Mailer;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,6 @@ use store::credit_look::NAMED_MAX;
 use store::db::{Db, PostgresOptions, unfit};
 use store::journal::JournalError;
 use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
-use wording::Locale;
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
@@ -487,7 +487,7 @@ fn carries(health: &Health) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::records::{ClockStep, Undelivered};
+    use store::catalog::{ClockStep, Undelivered};
 
     #[test]
     fn a_clock_that_stepped_or_is_behind_the_books_is_a_failure() {

@@ -1,7 +1,7 @@
 //! What `health-check` says of payments.
 
 use super::health_check::{Check, Status};
-use crate::paying::PaymentSettings;
+use crate::payments_setup::PaymentSettings;
 use payments::provider::Provider as _;
 use rating::Instant;
 use store::payments_look::PaymentsLook;

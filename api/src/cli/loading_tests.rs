@@ -25,13 +25,13 @@ impl Desk {
             data_dir: directory.path().to_owned(),
             ..Config::default()
         };
-        let planted = runtime().unwrap().block_on(async {
+        let seeded = runtime().unwrap().block_on(async {
             let running = server::serve(&config, Clock::system()).await?;
             demo::start(&running, directory.path(), &mut io::sink()).await?;
             running.stop().await.unwrap();
             anyhow::Ok(())
         });
-        planted.unwrap();
+        seeded.unwrap();
         Self { directory }
     }
 
@@ -109,13 +109,13 @@ impl Serving {
         let (running, key) = runtime.block_on(async {
             let running = server::serve(&config, Clock::system()).await.unwrap();
             let platform = running.app.records.platform().await.unwrap().unwrap();
-            let planter = crate::plant::Planter::new(
+            let seeder = crate::seed::Seeder::new(
                 &running.app.records,
                 &running.app.clock,
                 platform.id,
                 "tests",
             );
-            let (_, key) = planter
+            let (_, key) = seeder
                 .key(&platform, tenants::Scope::PlatformAdmin, "tests", None)
                 .await
                 .unwrap();
@@ -140,13 +140,8 @@ impl Serving {
         let app = &self.running.as_ref().unwrap().app;
         self.runtime.block_on(async {
             let platform = app.records.platform().await.unwrap().unwrap();
-            let planter =
-                crate::plant::Planter::new(&app.records, &app.clock, platform.id, "tests");
-            planter
-                .key(&platform, scope, "tests", None)
-                .await
-                .unwrap()
-                .1
+            let seeder = crate::seed::Seeder::new(&app.records, &app.clock, platform.id, "tests");
+            seeder.key(&platform, scope, "tests", None).await.unwrap().1
         })
     }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
-use store::moving::{Compared, Move, MoveError};
+use store::transfer::{Compared, Move, MoveError};
 
 /// Move an installation from the embedded database into an empty PostgreSQL database
 #[derive(Debug, clap::Args)]

@@ -14,9 +14,9 @@ use std::path::{Path, PathBuf};
 use store::backup::{
     Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file,
 };
+use store::catalog::{Catalog, Restoration};
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
-use store::records::{Records, Restoration};
 use tokio::runtime::Runtime;
 
 /// Restore a backup into an empty place and audit it, or prove it with --check
@@ -75,7 +75,7 @@ fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result
                 .map_err(|error| explained(error.into()))?,
             Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
         };
-        let marked = Records::new(&db)
+        let marked = Catalog::new(&db)
             .mark_restored(&of_backup(now, backup_at))
             .await;
         db.close().await;

@@ -7,10 +7,10 @@ use crate::database_url::Place;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
 use std::io::Write;
+use store::catalog::{Actor, Catalog};
 use store::db::{Db, PostgresOptions};
 use store::journal::Check;
 use store::postgres::retention::{KEEP_MONTHS_MIN, PATIENCE, Plan, Retention, RetentionError};
-use store::records::{Actor, Records};
 
 /// Drop the records of old months (PostgreSQL): audited first, balances stay exact
 #[derive(Debug, clap::Args)]
@@ -92,7 +92,7 @@ async fn work(args: &Args, url: &str) -> anyhow::Result<Done> {
     };
     let plan = retention.plan(clock.now(), args.keep_months).await?;
     if !plan.months.is_empty() {
-        let platform = Records::new(&db)
+        let platform = Catalog::new(&db)
             .platform()
             .await?
             .context("this database has no platform yet")?;

@@ -4,7 +4,7 @@
 use super::client::{Connection, Endpoint};
 use super::database::{self, Database};
 use crate::clock::Clock;
-use crate::plant::Planter;
+use crate::seed::Seeder;
 use crate::server::{self, Running};
 use anyhow::Context;
 use rating::ids::ApiKeyId;
@@ -71,9 +71,9 @@ impl Session {
             .await?
             .context("the database has no platform")?;
         let clock = &running.app.clock;
-        let planter = Planter::new(records, clock, platform.id, "command line");
+        let seeder = Seeder::new(records, clock, platform.id, "command line");
         let ends = clock.now().plus_secs(OWN_KEY_SECS);
-        let (id, secret) = planter
+        let (id, secret) = seeder
             .key(&platform, Scope::PlatformAdmin, "command line", Some(ends))
             .await?;
         Ok(Self {
@@ -89,7 +89,7 @@ impl Session {
     /// Takes the key back and closes the database.
     pub async fn close(self) -> anyhow::Result<()> {
         if let Some((running, key)) = self.own {
-            Planter::new(
+            Seeder::new(
                 &running.app.records,
                 &running.app.clock,
                 running.app.platform,

@@ -16,13 +16,13 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use ledger::AccountKey;
-use metering::command::{Posted, SellerCover, VoidRequest};
+use metering::requests::{Posted, SellerCover, VoidRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use store::journal::{Of, RecordQuery, Seq};
-use store::records::Change;
+use store::catalog::Change;
+use store::journal::{EntryQuery, Of, Seq};
 use tenants::Tenant;
 
 const REASON_CHARS_MAX: usize = 500;
@@ -139,7 +139,7 @@ async fn log(
     write: &Write,
     (request, tenant): (&VoidRequest, &Tenant),
     action: &'static str,
-    amended: &metering::work::Amended,
+    amended: &metering::command::Amended,
 ) -> Result<(), ApiProblem> {
     let cents = |posted: &Option<Posted>| posted.as_ref().map(|posted| posted.debit);
     let after = json!({"source": request.source, "id": request.id, "void_cents": cents(&amended.void), "event_cents": cents(&amended.event)});
@@ -162,7 +162,7 @@ async fn log(
 async fn answer(
     app: &App,
     access: &Access,
-    amended: metering::work::Amended,
+    amended: metering::command::Amended,
 ) -> Result<Response, ApiProblem> {
     let parts = [&amended.void, &amended.event]
         .into_iter()
@@ -254,7 +254,7 @@ pub async fn list_unrated(
     for _ in 0..LOOKS_MAX {
         let found = app
             .journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: of.clone(),
                 after,
                 newest_first: false,

@@ -7,8 +7,8 @@ use crate::auth::{self, Access};
 use crate::http::words;
 use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
 use crate::state::App;
-use metering::command::{EventAnswer, Outcome, Posted};
 use metering::lacks::Lack;
+use metering::requests::{EventAnswer, Outcome, Posted};
 use rating::{Cents, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -389,7 +389,7 @@ pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use metering::command::Problem;
+    use metering::requests::Problem;
     use rating::{Currency, Instant};
     use store::journal::Seq;
     use tenants::TenantKind;

@@ -10,7 +10,7 @@ use axum::extract::State;
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use serde::{Deserialize, Serialize};
-use store::records::{AUDITED, AuditEntry, AuditFilter};
+use store::catalog::{AUDITED, AuditEntry, AuditFilter};
 
 /// One change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -14,7 +14,7 @@ use axum::response::Response;
 use payments::auto::AutoTerms;
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::records::{AutoState, AutoTopUp};
+use store::catalog::{AutoState, AutoTopUp};
 use tenants::{Tenant, TenantKind};
 
 /// How a balance is topped up by itself, and how that stands.
@@ -124,9 +124,9 @@ pub async fn set_auto_top_up(
             "the platform has no balance of its own",
         ));
     }
-    app.desk.provider()?;
+    app.payments.provider()?;
     if new.enabled {
-        app.desk.payer(tenant).await?;
+        app.payments.payer(tenant).await?;
     }
     let currency: Currency = currency_of(app, tenant, new.currency.as_deref()).await?;
     let terms = AutoTerms {
@@ -136,11 +136,14 @@ pub async fn set_auto_top_up(
         month_max: Cents(new.month_max_cents),
     };
     let work = |actor| async move {
-        let auto = app.desk.set_auto(&actor, tenant, currency, terms).await?;
+        let auto = app
+            .payments
+            .set_auto(&actor, tenant, currency, terms)
+            .await?;
         Ok(Done::ok(shown(tenant, currency, Some(&auto))))
     };
     let again = |_| async move {
-        app.desk.mark_auto().await?;
+        app.payments.mark_auto().await?;
         let auto = app.records.auto_top_up(tenant.id, currency).await?;
         Ok(Done::ok(shown(tenant, currency, auto.as_ref())))
     };

@@ -16,13 +16,13 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use payments::payouts::{
-    Because, Cover, Month, MonthView, Payouts, Purse, default_settings, moves,
+    Because, Cover, Month, MonthView, Payouts, CommissionAccount, default_settings, moves,
 };
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::journal::{Record, Seq};
-use store::records::{MoveKind, PayoutMethod};
+use store::catalog::{MoveKind, PayoutMethod};
+use store::journal::{JournalEntry, Seq};
 use tenants::{Tenant, TenantKind};
 
 /// Records read at once for a file.
@@ -126,7 +126,7 @@ pub async fn reseller_named(
     access: &Access,
     name: &str,
     currency: Option<&str>,
-) -> Result<(Arc<Tenant>, Purse), ApiProblem> {
+) -> Result<(Arc<Tenant>, CommissionAccount), ApiProblem> {
     let reseller = tenant_named(app, access, name).await?;
     if reseller.kind != TenantKind::Reseller {
         return Err(ApiProblem::field(
@@ -135,8 +135,8 @@ pub async fn reseller_named(
             "expected a reseller",
         ));
     }
-    let purse = Payouts::purse(&reseller, currency_of(app, &reseller, currency).await?);
-    Ok((reseller, purse))
+    let commission_account = Payouts::commission_account(&reseller, currency_of(app, &reseller, currency).await?);
+    Ok((reseller, commission_account))
 }
 
 pub fn zone_name(app: &App, month: Month) -> String {
@@ -157,7 +157,7 @@ pub async fn get_commission_statement(
     key: MayRead,
     Query(query): Query<StatementOfMonthQuery>,
 ) -> Result<Response, ApiProblem> {
-    let (reseller, purse) =
+    let (reseller, commission_account) =
         reseller_named(&app, &key, &query.reseller, query.currency.as_deref()).await?;
     let month = query
         .month
@@ -170,26 +170,26 @@ pub async fn get_commission_statement(
         limit: query.limit,
     };
     let (after, limit) = (page.after()?.map(Seq), page.limit()?);
-    let view = app.payouts.month(purse, month, app.clock.now()).await?;
+    let view = app.payouts.month(commission_account, month, app.clock.now()).await?;
     if query.format == Format::Csv {
-        return Ok(csv(app, purse, view, &reseller.external_id));
+        return Ok(csv(app, commission_account, view, &reseller.external_id));
     }
-    let (records, has_more) = app.payouts.records_of(purse, &view, after, limit).await?;
+    let (records, has_more) = app.payouts.records_of(commission_account, &view, after, limit).await?;
     let last = records.last().map(|record| record.seq.0);
-    let lines = List::new(lines(&app, &records, purse).await?, has_more, last);
-    Ok(Json(statement(&app, &reseller, purse, &view, lines)).into_response())
+    let lines = List::new(lines(&app, &records, commission_account).await?, has_more, last);
+    Ok(Json(statement(&app, &reseller, commission_account, &view, lines)).into_response())
 }
 
 fn statement(
     app: &App,
     reseller: &Tenant,
-    purse: Purse,
+    commission_account: CommissionAccount,
     view: &MonthView,
     lines: List<StatementLine>,
 ) -> CommissionStatement {
     CommissionStatement {
         reseller: reseller.external_id.clone(),
-        currency: purse.account.currency.code(),
+        currency: commission_account.account.currency.code(),
         month: view.month.to_string(),
         time_zone: zone_name(app, view.month),
         from: view.from.to_string(),
@@ -214,16 +214,16 @@ fn statement(
 
 async fn lines(
     app: &App,
-    records: &[Record],
-    purse: Purse,
+    records: &[JournalEntry],
+    commission_account: CommissionAccount,
 ) -> Result<Vec<StatementLine>, ApiProblem> {
     let mut lines = Vec::with_capacity(records.len());
     let voided = entries::Voided::by(app, records).await?;
     for record in records {
-        let Some(entry) = entries::of_record(app, record, purse.account, &voided).await? else {
+        let Some(entry) = entries::of_record(app, record, commission_account.account, &voided).await? else {
             continue;
         };
-        let moved = moves(record, purse.account).map_err(|error| ApiProblem::internal(&error))?;
+        let moved = moves(record, commission_account.account).map_err(|error| ApiProblem::internal(&error))?;
         let of = |kind| {
             moved
                 .iter()
@@ -252,7 +252,7 @@ enum Part {
 
 /// Row by row, so that a month of any length takes no memory. A file that broke off has no closing
 /// row.
-fn csv(app: App, purse: Purse, view: MonthView, reseller: &str) -> Response {
+fn csv(app: App, commission_account: CommissionAccount, view: MonthView, reseller: &str) -> Response {
     let name = format!(
         "attachment; filename=\"commission-{reseller}-{}.csv\"",
         view.month
@@ -263,7 +263,7 @@ fn csv(app: App, purse: Purse, view: MonthView, reseller: &str) -> Response {
             let written = match part {
                 Part::Opening => (opening_rows(&view)?, Part::Behind(view.after, view.opening)),
                 Part::Behind(after, balance) => {
-                    some_rows(&app, purse, &view, after, balance).await?
+                    some_rows(&app, commission_account, &view, after, balance).await?
                 }
                 Part::End => return Ok::<_, std::io::Error>(None),
             };
@@ -324,7 +324,7 @@ fn balance_row(at: &str, kind: &str, balance: Cents) -> [String; 12] {
 
 async fn some_rows(
     app: &App,
-    purse: Purse,
+    commission_account: CommissionAccount,
     view: &MonthView,
     after: Seq,
     mut balance: Cents,
@@ -335,10 +335,10 @@ async fn some_rows(
     };
     let read = app
         .payouts
-        .records_of(purse, view, Some(after), CSV_ROWS_AT_ONCE)
+        .records_of(commission_account, view, Some(after), CSV_ROWS_AT_ONCE)
         .await;
     let (records, has_more) = read.map_err(|error| failed(&error))?;
-    let shown = lines(app, &records, purse)
+    let shown = lines(app, &records, commission_account)
         .await
         .map_err(|refused| failed(&refused.problem))?;
     let mut rows = csv::Writer::from_writer(Vec::new());
@@ -494,10 +494,10 @@ pub async fn get_payable(
         .currency
         .as_deref()
         .or(stored.as_ref().map(|settings| settings.currency.code()));
-    let (reseller, purse) = reseller_named(&app, &key, &query.reseller, currency).await?;
+    let (reseller, commission_account) = reseller_named(&app, &key, &query.reseller, currency).await?;
     let mut settings = stored
-        .unwrap_or_else(|| default_settings(&reseller, purse.account.currency, PayoutMethod::Bank));
-    settings.currency = purse.account.currency;
+        .unwrap_or_else(|| default_settings(&reseller, commission_account.account.currency, PayoutMethod::Bank));
+    settings.currency = commission_account.account.currency;
     let now = app.clock.now();
     let period = app.payouts.period_due(&settings, now);
     let (standing, cover) = app.payouts.standing(&settings, period, now).await?;

@@ -14,7 +14,7 @@ use payments::payouts::Payouts;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use store::journal::{Record, Seq};
+use store::journal::{JournalEntry, Seq};
 use tenants::TenantKind;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -84,7 +84,7 @@ pub async fn get_commission(
     let until = query
         .until
         .unwrap_or_else(|| app.clock.now().plus_micros(1));
-    let (mut records, mut turn) = (HashMap::<Seq, Record>::new(), None);
+    let (mut records, mut turn) = (HashMap::<Seq, JournalEntry>::new(), None);
     for of in [AccountKey::balance, AccountKey::book, AccountKey::income] {
         let account = of(reseller.id, currency);
         records.extend(
@@ -105,7 +105,7 @@ pub async fn get_commission(
     let month = app.payouts.calendar().month_of(now);
     let accrued = match app
         .payouts
-        .month(Payouts::purse(&reseller, currency), month, now)
+        .month(Payouts::commission_account(&reseller, currency), month, now)
         .await
     {
         Ok(view) => Some(view.accrued.0),
@@ -134,7 +134,7 @@ pub async fn get_commission(
 /// Added up wider than cents: of large charges and their voids only what is left must be a number
 /// of cents.
 fn sums<'a>(
-    records: impl Iterator<Item = &'a Record>,
+    records: impl Iterator<Item = &'a JournalEntry>,
     reseller: TenantId,
 ) -> Result<(Cents, Cents), rating::Overflow> {
     let (mut received, mut paid) = (0_i128, 0_i128);

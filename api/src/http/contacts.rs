@@ -12,10 +12,10 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use i18n::Locale;
 use rating::ids::ContactId;
 use serde::{Deserialize, Serialize};
-use store::records::{Contact, ContactPatch, NoticeKind, Wanted};
-use wording::Locale;
+use store::catalog::{Contact, ContactPatch, NoticeKind, Wanted};
 
 /// An address that is written to.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -74,7 +74,7 @@ pub struct ContactChange {
 }
 
 fn checked_locale(locale: &str) -> Result<String, ApiProblem> {
-    let locale: Locale = locale.parse().map_err(|error: wording::UnknownLocale| {
+    let locale: Locale = locale.parse().map_err(|error: i18n::UnknownLocale| {
         ApiProblem::field("invalid_field", "locale", error.to_string())
     })?;
     Ok(locale.code().to_owned())

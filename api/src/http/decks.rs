@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::records::{Actor, CardVersion, NewVersion, RateCard};
+use store::catalog::{Actor, CardVersion, NewVersion, RateCard};
 
 /// Whose prices a deck has unless it is said.
 const CALL_METER: &str = "call";

@@ -14,7 +14,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::ids::DeliveryId;
 use serde::Serialize;
-use store::records::{Delivery, DeliveryState, NoticeKind, Target};
+use store::catalog::{Delivery, DeliveryState, NoticeKind, Target};
 
 /// One notice on its way to one endpoint.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -13,8 +13,8 @@ use ledger::{AccountKey, Posting};
 use rating::{Cents, Instant};
 use serde::Serialize;
 use std::collections::HashMap;
-use store::journal::{Kind, Of, Record, RecordQuery, Seq};
-use store::records::Period;
+use store::catalog::Period;
+use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
@@ -84,14 +84,14 @@ pub struct Voided(HashMap<Seq, VoidedEvent>);
 
 impl Voided {
     /// Of these records, read a few hundred at a time.
-    pub async fn by(app: &App, records: &[Record]) -> Result<Self, ApiProblem> {
+    pub async fn by(app: &App, records: &[JournalEntry]) -> Result<Self, ApiProblem> {
         let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
         let seqs: Vec<Seq> = of_voids
             .filter_map(|record| record.body.refers_to)
             .collect();
         let mut found = HashMap::with_capacity(seqs.len());
         for some in seqs.chunks(VOIDED_AT_ONCE) {
-            let query = RecordQuery {
+            let query = EntryQuery {
                 of: Of::Seqs(some.to_vec()),
                 after: None,
                 newest_first: false,
@@ -137,7 +137,7 @@ pub struct StatementBody {
 ///
 /// # Errors
 /// `internal`: the record's charges are not a chain.
-pub fn postings(app: &App, record: &Record) -> Result<Vec<Posting>, ApiProblem> {
+pub fn postings(app: &App, record: &JournalEntry) -> Result<Vec<Posting>, ApiProblem> {
     let mut postings: Vec<Posting> = record.body.postings.to_vec();
     if let Some(currency) = record
         .body
@@ -158,7 +158,7 @@ pub fn postings(app: &App, record: &Record) -> Result<Vec<Posting>, ApiProblem> 
 }
 
 /// What a record moved on one account; `None`: the record is no posting (a hold, a kept event).
-fn net(app: &App, record: &Record, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
+fn net(app: &App, record: &JournalEntry, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
     if kind_name(record.kind).is_none() {
         return Ok(None);
     }
@@ -203,7 +203,7 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
 /// The entry of a record on an account, if it has one.
 pub async fn of_record(
     app: &App,
-    record: &Record,
+    record: &JournalEntry,
     account: AccountKey,
     voided: &Voided,
 ) -> Result<Option<EntryBody>, ApiProblem> {
@@ -245,12 +245,12 @@ pub async fn within(
     period: Period,
     after: Option<Seq>,
     limit: usize,
-) -> Result<Vec<Record>, ApiProblem> {
+) -> Result<Vec<JournalEntry>, ApiProblem> {
     let (from, until) = (
         period.from.unwrap_or(Instant::MIN),
         period.until.unwrap_or(Instant::MAX),
     );
-    let mut query = RecordQuery {
+    let mut query = EntryQuery {
         of,
         after,
         newest_first: true,
@@ -273,7 +273,7 @@ pub async fn within(
 /// order in which they came in, so each look halves what is between.
 async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<Seq, ApiProblem> {
     let read = async |after, newest_first| {
-        let query = RecordQuery {
+        let query = EntryQuery {
             of: of.clone(),
             after,
             newest_first,
@@ -308,13 +308,13 @@ pub async fn since(
     account: AccountKey,
     from: Instant,
     turn: &mut Option<Turn>,
-) -> Result<Vec<Record>, ApiProblem> {
-    let mut found: Vec<Record> = Vec::new();
+) -> Result<Vec<JournalEntry>, ApiProblem> {
+    let mut found: Vec<JournalEntry> = Vec::new();
     loop {
         let after: Option<Seq> = found.last().map(|record| record.seq);
         let page = app
             .journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: Of::Account(account),
                 after,
                 newest_first: true,
@@ -379,7 +379,7 @@ pub async fn statement(
 }
 
 async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiProblem> {
-    let query = RecordQuery {
+    let query = EntryQuery {
         of: Of::Account(account),
         after: None,
         newest_first: true,
@@ -399,7 +399,7 @@ async fn of_records(
     account: AccountKey,
     (from, until): (Instant, Instant),
     present: Cents,
-    newest_first: &[Record],
+    newest_first: &[JournalEntry],
 ) -> Result<StatementBody, ApiProblem> {
     let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
     let (mut closing, mut opening) = (present, present);

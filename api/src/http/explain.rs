@@ -21,7 +21,7 @@ use rating::{Cents, Currency, Exact, TenantId, money};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, Kind, Of, Record, RecordQuery, Seq};
+use store::journal::{Charge, ChargePricing, EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// A usage event with everything that explains its money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -296,10 +296,10 @@ pub async fn explain_usage(
     Ok(Json(body).into_response())
 }
 
-async fn read(app: &App, seq: Seq) -> Result<Vec<Record>, ApiProblem> {
+async fn read(app: &App, seq: Seq) -> Result<Vec<JournalEntry>, ApiProblem> {
     Ok(app
         .journal
-        .read(&RecordQuery {
+        .read(&EntryQuery {
             of: Of::Seqs(vec![seq]),
             after: None,
             newest_first: false,
@@ -309,11 +309,15 @@ async fn read(app: &App, seq: Seq) -> Result<Vec<Record>, ApiProblem> {
 }
 
 /// The event with every charge that was made of it.
-fn as_charged(original: &Record, steps: &[Arc<Record>], standing: &Standing) -> Record {
+fn as_charged(
+    original: &JournalEntry,
+    steps: &[Arc<JournalEntry>],
+    standing: &Standing,
+) -> JournalEntry {
     let rated = standing
         .rated
         .and_then(|by| steps.iter().find(|step| step.seq == by.seq));
-    let mut record = rated.map_or_else(|| original.clone(), |step| Record::clone(step));
+    let mut record = rated.map_or_else(|| original.clone(), |step| JournalEntry::clone(step));
     record.body.charges.clone_from(&standing.charged);
     record
 }
@@ -336,8 +340,8 @@ fn status(standing: &Standing) -> &'static str {
 pub async fn explained(
     app: &App,
     access: &Access,
-    original: &Record,
-    charged: &Record,
+    original: &JournalEntry,
+    charged: &JournalEntry,
 ) -> Result<ExplanationBody<'static>, ApiProblem> {
     let personal = original.personal.clone().unwrap_or_default();
     let rated = !charged.body.charges.is_empty();
@@ -373,7 +377,7 @@ pub async fn explained(
 async fn reporter_of(
     app: &App,
     access: &Access,
-    record: &Record,
+    record: &JournalEntry,
 ) -> Result<Option<String>, ApiProblem> {
     let id = match record.identity.reporter {
         Some(reporter) => reporter,
@@ -391,7 +395,7 @@ async fn reporter_of(
 async fn overruled(
     app: &App,
     access: &Access,
-    original: &Record,
+    original: &JournalEntry,
 ) -> Result<Option<OverruledBody>, ApiProblem> {
     let (Kind::Rated | Kind::Unrated, Some(lower)) = (original.kind, original.body.refers_to)
     else {
@@ -412,7 +416,7 @@ async fn overruled(
 async fn later_body(
     app: &App,
     access: &Access,
-    step: &Record,
+    step: &JournalEntry,
     charged: &[Charge],
 ) -> Result<LaterBody, ApiProblem> {
     let is_void = step.kind == Kind::Void;
@@ -452,7 +456,7 @@ async fn later_body(
 async fn charges(
     app: &App,
     access: &Access,
-    record: &Record,
+    record: &JournalEntry,
 ) -> Result<Vec<ChargeBody>, ApiProblem> {
     let currency = record.body.currency.unwrap_or(Currency::EUR);
     let destination = record
@@ -615,7 +619,7 @@ async fn rate_body(
 pub async fn explained_quote(
     app: &App,
     access: &Access,
-    record: Record,
+    record: JournalEntry,
 ) -> Result<ExplanationBody<'static>, ApiProblem> {
     let record = Arc::new(record);
     explained(app, access, &record, &record).await

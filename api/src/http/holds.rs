@@ -12,7 +12,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ledger::{AccountKey, HoldState};
-use metering::command::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
+use metering::requests::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
 use rating::{Cents, Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

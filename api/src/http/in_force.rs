@@ -10,7 +10,7 @@ use metering::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
 use std::sync::Arc;
-use store::records::{CardVersion, RateCard, VersionStatus};
+use store::catalog::{CardVersion, RateCard, VersionStatus};
 use tenants::Agreement;
 
 /// The published versions of a card, and whose approval they need now.

@@ -15,7 +15,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use formats::input::cdr::{self, Options, SecondsField};
 use formats::input::{self, Row, asterisk, freeswitch};
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::card::CALL_UNIT;
 use serde::Deserialize;
 

@@ -7,7 +7,7 @@ use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use serde::Serialize;
-use store::journal::Record;
+use store::journal::JournalEntry;
 
 /// What trying again would meet, by today's tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -46,7 +46,7 @@ pub struct LackBody {
 }
 
 /// What a kept event lacks now, as far as the key may know.
-pub async fn today(app: &App, access: &Access, record: &Record) -> Result<Today, ApiProblem> {
+pub async fn today(app: &App, access: &Access, record: &JournalEntry) -> Result<Today, ApiProblem> {
     let lacks = app.engine.lacking(&access.caller(), record).await?;
     let Some(first) = lacks.first() else {
         return Ok(Today {

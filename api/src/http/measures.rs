@@ -2,8 +2,8 @@
 //! request.
 
 use axum::http::{Method, StatusCode};
-use metering::command::{EventAnswer, Outcome};
 use metering::failures;
+use metering::requests::{EventAnswer, Outcome};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     histogram,

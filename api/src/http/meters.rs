@@ -13,8 +13,8 @@ use axum::response::Response;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
 use serde::{Deserialize, Serialize};
-use store::journal::{Of, Record, RecordQuery};
-use store::records::Meter;
+use store::catalog::Meter;
+use store::journal::{EntryQuery, JournalEntry, Of};
 
 /// What is measured.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -136,14 +136,14 @@ async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
     while looked_at < LOOKED_THROUGH_MAX {
         let found = app
             .journal
-            .read(&RecordQuery {
+            .read(&EntryQuery {
                 of: Of::All,
                 after,
                 newest_first: true,
                 limit: LOOKED_AT_ONCE,
             })
             .await?;
-        let since = |record: &&Record| record.received_at >= meter.created_at;
+        let since = |record: &&JournalEntry| record.received_at >= meter.created_at;
         if let Some(used) = found
             .iter()
             .take_while(since)

@@ -12,12 +12,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use ledger::{AccountKey, AccountKind};
-use metering::command::{MoneyAnswer, MoneyKind, MoveMoney};
 use metering::plan;
+use metering::requests::{MoneyAnswer, MoneyKind, MoveMoney};
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::records::Change;
+use store::catalog::Change;
 use tenants::{Tenant, TenantKind};
 
 /// A correction of a balance by hand.

@@ -4,7 +4,7 @@
 use crate::problem::ApiProblem;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
-use store::records::{Page, Period};
+use store::catalog::{Page, Period};
 
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 pub const PAGE_ROWS_MAX: usize = 1000;

@@ -11,10 +11,10 @@ use axum::extract::{self, Path};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use i18n::{Arg, Locale, say};
 use payments::abroad::DOES_NOT_FIT;
 use rating::Cents;
-use store::records::{Payment, TopUp, TopUpState};
-use wording::{Arg, Locale, say};
+use store::catalog::{Payment, TopUp, TopUpState};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem \
@@ -37,7 +37,7 @@ async fn shown(
     let mut top_up = named(&app, &token).await?;
     let is_open = matches!(top_up.state, TopUpState::Pending | TopUpState::Processing);
     if is_open {
-        if let Err(problem) = app.desk.look_at_page(&top_up).await {
+        if let Err(problem) = app.payments.look_at_page(&top_up).await {
             tracing::warn!(%problem, "a payer's page could not look at the payment");
         }
         top_up = named(&app, &token).await?;
@@ -101,7 +101,7 @@ fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiP
 
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
     let missing = || ApiProblem::new("not_found", "there is no such page");
-    let token = payments::desk::token_of(token).ok_or_else(missing)?;
+    let token = payments::service::token_of(token).ok_or_else(missing)?;
     app.records
         .top_up_by_token(&token)
         .await?
@@ -115,10 +115,10 @@ fn page(top_up: &TopUp, state: State, refunded: Cents, headers: &HeaderMap) -> R
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let asked = payments::desk::page_locale(top_up).and_then(|code| code.parse().ok());
+    let asked = payments::service::page_locale(top_up).and_then(|code| code.parse().ok());
     let locale = asked.unwrap_or_else(|| Locale::of_accept_language(accepted));
     let [amount, refunded] =
-        [top_up.cents, refunded].map(|cents| wording::money(locale, cents, top_up.currency));
+        [top_up.cents, refunded].map(|cents| i18n::money(locale, cents, top_up.currency));
     let text = escaped(&say(
         locale,
         key,

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use jiff::civil::Date;
 use rating::ids::PayoutFileId;
 use serde::{Deserialize, Serialize};
-use store::records::{Actor, PayoutFile};
+use store::catalog::{Actor, PayoutFile};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +100,7 @@ pub async fn make_sepa_file(
 async fn body(
     app: &App,
     file: &PayoutFile,
-    payouts: &[store::records::Payout],
+    payouts: &[store::catalog::Payout],
     skipped: Vec<PayoutSkipped>,
 ) -> Result<SepaFile, ApiProblem> {
     let mut shown_payouts = Vec::with_capacity(payouts.len());

@@ -13,7 +13,7 @@ use hyper::Uri;
 use payments::payouts::{bank_account, default_settings};
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::records::{BankAccount, PayoutMethod, PayoutSettings};
+use store::catalog::{BankAccount, PayoutMethod, PayoutSettings};
 use tenants::{Tenant, TenantKind};
 
 const HOLD_BACK_DAYS_MAX: u16 = 366;

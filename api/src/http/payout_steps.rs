@@ -9,7 +9,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::Result as PayoutResult;
 use serde::Deserialize;
-use store::records::{Actor, Payout, PayoutState};
+use store::catalog::{Actor, Payout, PayoutState};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 

@@ -17,7 +17,7 @@ use payments::payouts::{Considered, Month, Outcome, Reason};
 use rating::ids::PayoutId;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
-use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
+use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 
 /// Commission of one reseller, paid out for one period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use formats::input::json::{self, Defaults};
-use metering::command::UsageEvent;
+use metering::requests::UsageEvent;
 use rating::Instant;
 use serde::Serialize;
 

@@ -28,7 +28,7 @@ async fn connected(State(app): State<App>, request: Request) -> Result<StatusCod
 }
 
 async fn hear(app: &App, hook: Hook, request: Request) -> Result<StatusCode, ApiProblem> {
-    let provider = app.desk.provider()?;
+    let provider = app.payments.provider()?;
     let signature = request
         .headers()
         .get(SIGNATURE)
@@ -49,6 +49,6 @@ async fn hear(app: &App, hook: Hook, request: Request) -> Result<StatusCode, Api
             return Err(ApiProblem::new("invalid_signature", refused.to_string()));
         }
     };
-    app.desk.hear(&event, &body).await?;
+    app.payments.hear(&event, &body).await?;
     Ok(StatusCode::OK)
 }

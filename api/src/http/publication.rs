@@ -11,7 +11,7 @@ use rating::card::{CardDoc, MeterTerms, Rate};
 use rating::validate::{MISTAKES_MAX, Mistake, meters, sense};
 use rating::window::{Window, Zone};
 use std::collections::{BTreeMap, HashMap};
-use store::records::{LIST_ROWS_MAX, RateCard};
+use store::catalog::{LIST_ROWS_MAX, RateCard};
 
 /// Versions of fallback cards that are looked at.
 const FALLBACK_VERSIONS_MAX: usize = 200;

@@ -12,7 +12,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::{Currency, RateCardId};
 use serde::{Deserialize, Serialize};
-use store::records::RateCard;
+use store::catalog::RateCard;
 use tenants::{Tenant, TenantKind};
 
 /// A seller's prices.

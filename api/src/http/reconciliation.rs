@@ -116,7 +116,7 @@ pub async fn reconcile(
     }
     let until = app.clock.now();
     let from = until.plus_secs(-86_400 * i64::from(query.days));
-    let found = app.desk.reconcile(from, until).await?;
+    let found = app.payments.reconcile(from, until).await?;
     let listed = found.listed.into_iter().map(|one| DifferenceBody {
         id: one.id,
         currency: one.currency.code().to_owned(),

@@ -14,12 +14,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use i18n::Locale;
 use rating::ids::ApiKeyId;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use wording::Locale;
 
 const REQUEST_ID_CHARS_MAX: usize = 128;
 

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
-use store::records::Restoration;
+use store::catalog::Restoration;
 
 /// Keys that are named.
 const KEYS_MAX: usize = 100;

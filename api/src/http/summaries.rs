@@ -8,7 +8,7 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use rating::TenantId;
 use serde::Serialize;
-use store::journal::{Kind, Record};
+use store::journal::{JournalEntry, Kind};
 
 /// A usage event, or what was done to one later.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -65,7 +65,7 @@ pub fn kind_name(kind: Kind) -> Option<&'static str> {
 }
 
 /// What the customer was debited by a record.
-pub fn debit_of(record: &Record) -> Option<i64> {
+pub fn debit_of(record: &JournalEntry) -> Option<i64> {
     record
         .body
         .charges
@@ -79,7 +79,7 @@ pub fn debit_of(record: &Record) -> Option<i64> {
 pub async fn key_of(
     app: &App,
     access: &Access,
-    record: &Record,
+    record: &JournalEntry,
 ) -> Result<Option<String>, ApiProblem> {
     let Some(key) = record.body.trail.key else {
         return Ok(None);
@@ -97,7 +97,7 @@ pub async fn key_of(
 pub async fn summary(
     app: &App,
     access: &Access,
-    record: &Record,
+    record: &JournalEntry,
 ) -> Result<Option<EventSummary>, ApiProblem> {
     let Some(kind) = kind_name(record.kind) else {
         return Ok(None);
@@ -125,7 +125,7 @@ pub async fn summary(
 }
 
 /// External id, or the name as sent.
-pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProblem> {
+pub async fn customer_of(app: &App, record: &JournalEntry) -> Result<String, ApiProblem> {
     match record
         .personal
         .as_ref()
@@ -143,7 +143,7 @@ pub async fn customer_of(app: &App, record: &Record) -> Result<String, ApiProble
 pub async fn page(
     app: &App,
     access: &Access,
-    mut records: Vec<Record>,
+    mut records: Vec<JournalEntry>,
     limit: usize,
 ) -> Result<List<EventSummary>, ApiProblem> {
     let has_more = records.len() > limit;

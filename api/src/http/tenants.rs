@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
-use store::records::{NewTenant, TenantPatch, TenantsNamed};
+use store::catalog::{NewTenant, TenantPatch, TenantsNamed};
 use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 

@@ -11,7 +11,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::records::Threshold;
+use store::catalog::Threshold;
 use tenants::Tenant;
 
 /// When a balance counts as low, and whether it was told to be.

@@ -14,13 +14,13 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use metering::command::MoneyKind;
-use payments::desk::NewCheckout;
+use metering::requests::MoneyKind;
 use payments::refund::NewRefund;
+use payments::service::NewCheckout;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant};
 use serde::{Deserialize, Serialize};
-use store::records::{Payment, Refund, RefundState, TopUp, TopUpState};
+use store::catalog::{Payment, Refund, RefundState, TopUp, TopUpState};
 use tenants::TenantKind;
 
 /// How money comes in.
@@ -74,7 +74,7 @@ pub struct TopUpBody {
     pub cents: i64,
     /// `checkout` or `auto`.
     #[schema(value_type = words::TopUpOrigin, example = "checkout")]
-    pub origin: store::records::Origin,
+    pub origin: store::catalog::Origin,
     /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or
     /// `expired`.
     #[schema(value_type = words::TopUpState, example = "pending")]
@@ -289,12 +289,12 @@ pub async fn create_top_up(
             "the platform has no balance of its own",
         ));
     }
-    if let Err(no_page) = app.desk.provider() {
+    if let Err(no_page) = app.payments.provider() {
         // Whoever meant to book it by hand hears why that is not possible.
         let lacks_terms = why_not.filter(|refused| refused.problem.code == "no_agreement_in_force");
         return Err(lacks_terms.unwrap_or_else(|| no_page.into()));
     }
-    app.desk.payer(&tenant).await?;
+    app.payments.payer(&tenant).await?;
     let checkout = NewCheckout {
         tenant: &tenant,
         cents: Cents(new.cents),
@@ -307,7 +307,7 @@ pub async fn create_top_up(
     };
     let asked_at = app.clock.now();
     let top_up = app
-        .desk
+        .payments
         .checkout(&write.actor(&app, &key, Some(&new.reason)), checkout)
         .await?;
     let status = if top_up.created_at >= asked_at {
@@ -381,8 +381,8 @@ pub async fn list_terms(
     State(app): State<App>,
     _key: MayRead,
 ) -> Result<Json<Vec<TermsBody>>, ApiProblem> {
-    app.desk.provider()?;
-    let shown = app.desk.terms().iter().map(|terms| TermsBody {
+    app.payments.provider()?;
+    let shown = app.payments.terms().iter().map(|terms| TermsBody {
         currency: terms.currency.code(),
         min_cents: terms.min.0,
         max_cents: terms.max.0,
@@ -463,7 +463,7 @@ pub async fn create_refund(
         reason: new.reason,
         request_key,
     };
-    let refund = app.desk.refund(&actor, refund).await?;
+    let refund = app.payments.refund(&actor, refund).await?;
     let status = if refund.created_at >= asked_at {
         StatusCode::CREATED
     } else {

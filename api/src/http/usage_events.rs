@@ -19,7 +19,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use formats::input::own_fields::OwnFields;
 use formats::input::{self, Parsed};
-use metering::command::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
+use metering::requests::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use rating::Instant;
 use serde::Deserialize;
 use store::journal::{Of, Seq};

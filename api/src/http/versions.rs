@@ -23,7 +23,7 @@ use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
 use serde::{Deserialize, Serialize};
-use store::records::{Actor, CardVersion, RateCard};
+use store::catalog::{Actor, CardVersion, RateCard};
 
 /// A version of a rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

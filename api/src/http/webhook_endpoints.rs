@@ -17,7 +17,7 @@ use notices::address::BadUrl;
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::records::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
+use store::catalog::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
 
 /// A webhook endpoint, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

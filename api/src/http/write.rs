@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::str::FromStr;
 use std::sync::Arc;
-use store::records::{Actor, Attempt, Begun, Once};
+use store::catalog::{Actor, Attempt, Begun, Once};
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 

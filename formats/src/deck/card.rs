@@ -107,7 +107,7 @@ fn common<'a>(entry: &Entry<'a>) -> Common<'a> {
 struct Groups<'e, 'a> {
     entries: &'e [Entry<'a>],
     /// Entries by number: those of a group stand together, in order.
-    members: Vec<u32>,
+    distinct_values: Vec<u32>,
     /// Where each group begins among them.
     starts: Vec<u32>,
 }
@@ -116,14 +116,14 @@ struct Groups<'e, 'a> {
 struct Group<'e, 'a> {
     first: &'e Entry<'a>,
     entries: &'e [Entry<'a>],
-    members: &'e [u32],
+    distinct_values: &'e [u32],
 }
 
 impl<'a> Group<'_, 'a> {
     fn prefixes(&self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.members.iter().map(|&member| {
+        self.distinct_values.iter().map(|&distinct_value| {
             self.entries
-                .get(member as usize)
+                .get(distinct_value as usize)
                 .map_or("", |entry| entry.prefix)
         })
     }
@@ -160,18 +160,18 @@ impl<'e, 'a> Groups<'e, 'a> {
             }
             group_of.push(group);
         }
-        let mut members: Vec<u32> = (0..number(entries.len())).collect();
-        members.sort_by_key(|&member| group_of.get(member as usize));
+        let mut distinct_values: Vec<u32> = (0..number(entries.len())).collect();
+        distinct_values.sort_by_key(|&distinct_value| group_of.get(distinct_value as usize));
         let same_group = |a: &u32, b: &u32| group_of.get(*a as usize) == group_of.get(*b as usize);
         let mut at = 0;
         let mut starts = Vec::with_capacity(firsts.len());
-        for group in members.chunk_by(same_group) {
+        for group in distinct_values.chunk_by(same_group) {
             starts.push(at);
             at += number(group.len());
         }
         Self {
             entries,
-            members,
+            distinct_values,
             starts,
         }
     }
@@ -182,14 +182,14 @@ impl<'e, 'a> Groups<'e, 'a> {
             .iter()
             .skip(1)
             .copied()
-            .chain([number(self.members.len())]);
+            .chain([number(self.distinct_values.len())]);
         self.starts.iter().zip(ends).filter_map(|(&start, end)| {
-            let members = self.members.get(start as usize..end as usize)?;
-            let first = self.entries.get(*members.first()? as usize)?;
+            let distinct_values = self.distinct_values.get(start as usize..end as usize)?;
+            let first = self.entries.get(*distinct_values.first()? as usize)?;
             Some(Group {
                 first,
                 entries: self.entries,
-                members,
+                distinct_values,
             })
         })
     }

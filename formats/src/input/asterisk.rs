@@ -570,7 +570,7 @@ mod tests {
             told("017612345678", "4917612345678"),
             ["017612345678", "skipped"]
         );
-        let member = |device: &str, dialled: &str| {
+        let distinct_value = |device: &str, dialled: &str| {
             let first = line("PJSIP/100-1", "Local/1@out-19;1", "ANSWERED", "u.1")
                 .replace("+4930123456", "600");
             let second = line(
@@ -588,14 +588,20 @@ mod tests {
                 "skipped"
             }
         };
-        assert_eq!(member("PJSIP/201", "PJSIP/201"), "skipped");
-        assert_eq!(member("PJSIP/alice", "PJSIP/alice"), "skipped");
+        assert_eq!(distinct_value("PJSIP/201", "PJSIP/201"), "skipped");
+        assert_eq!(distinct_value("PJSIP/alice", "PJSIP/alice"), "skipped");
         assert_eq!(
-            member("PJSIP/alice", "\"PJSIP/alice&PJSIP/bob,60\""),
+            distinct_value("PJSIP/alice", "\"PJSIP/alice&PJSIP/bob,60\""),
             "skipped"
         );
-        assert_eq!(member("PJSIP/north", "PJSIP/201@north"), "second_leg");
-        assert_eq!(member("SIP/north", "\"SIP/north/201,60\""), "second_leg");
+        assert_eq!(
+            distinct_value("PJSIP/north", "PJSIP/201@north"),
+            "second_leg"
+        );
+        assert_eq!(
+            distinct_value("SIP/north", "\"SIP/north/201,60\""),
+            "second_leg"
+        );
         // Directory enquiries, a premium service: a short number is no extension where a trunk
         // takes it.
         assert_eq!(told("200", "22833"), ["200", "second_leg"]);

@@ -2,11 +2,11 @@
 //! nobody is in memory.
 
 use super::{Directory, record_problem};
-use crate::command::{Caller, Problem};
+use crate::requests::{Caller, Problem};
 use rating::TenantId;
 use std::collections::HashSet;
 use std::sync::Arc;
-use store::records::RecordError;
+use store::catalog::CatalogError;
 use tenants::Tenant;
 
 impl Directory {
@@ -56,7 +56,7 @@ impl Directory {
         mut found: Vec<Tenant>,
         generation: u64,
         name: impl Fn(&Tenant) -> String,
-    ) -> Result<(), RecordError> {
+    ) -> Result<(), CatalogError> {
         found.retain(|tenant| tenants::visible(caller.tenant, &tenant.path));
         if found.is_empty() {
             return Ok(());

@@ -34,12 +34,12 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
-    use crate::command::Caller;
     use crate::directory::Directory;
+    use crate::requests::Caller;
     use rating::{Instant, TenantId, ids::ApiKeyId};
     use std::time::Duration;
+    use store::catalog::{Actor, Catalog, NewTenant, TenantPatch};
     use store::db::{Db, PostgresOptions};
-    use store::records::{Actor, NewTenant, Records, TenantPatch};
     use supervisor::CancellationToken;
     use tenants::{ApiKey, Scope, Tenant, TenantKind};
 
@@ -90,8 +90,8 @@ mod tests {
             return;
         };
         let options = PostgresOptions::default();
-        let ours = Records::new(&Db::open_postgres(database.url(), &options).await.unwrap());
-        let theirs = Directory::new(Records::new(
+        let ours = Catalog::new(&Db::open_postgres(database.url(), &options).await.unwrap());
+        let theirs = Directory::new(Catalog::new(
             &Db::open_postgres(database.url(), &options).await.unwrap(),
         ));
         let watching = theirs.clone();

@@ -2,14 +2,14 @@
 //! engine to load before.
 
 use super::{Engine, LOOKS_MAX, kept_changing};
-use crate::command::{Outcome, Problem};
-use crate::prepare::Prepared;
+use crate::command::{Command, CommandResult, Overrules};
+use crate::prepare::RatedEvent;
+use crate::requests::{Outcome, Problem};
 use crate::void::Void;
-use crate::work::{Done, Overrules, Work};
 use futures_util::{StreamExt as _, stream};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Identity, Namespace, Record};
+use store::journal::{Identity, JournalEntry, Namespace};
 
 /// Reports from below whose place is taken at a time by one request.
 const OVERRULED_AT_ONCE: usize = 250;
@@ -58,21 +58,21 @@ impl Engine {
                     } else {
                         None
                     };
-                    Work::Overrule {
+                    Command::Overrule {
                         lower: seq,
                         void: void.map(Box::new),
                         event,
                         own,
                     }
                 }
-                (None, Some(kept)) => Work::Again {
+                (None, Some(kept)) => Command::RateUnrated {
                     kept,
                     prepared: event,
                 },
-                (None, None) => Work::Usage(event),
+                (None, None) => Command::Usage(event),
             };
             match self.submit_one(work).await? {
-                Done::Overrules(next) => overrules = *next,
+                CommandResult::Overrules(next) => overrules = *next,
                 done => return done.event(),
             }
         }
@@ -82,8 +82,8 @@ impl Engine {
     /// `None`: it cannot be taken back.
     async fn void_below(
         &self,
-        lower: Arc<Record>,
-        event: &Prepared,
+        lower: Arc<JournalEntry>,
+        event: &RatedEvent,
     ) -> Result<Option<Void>, Problem> {
         let (source, id) = (event.event.source.clone(), event.event.id.clone());
         let identity = |root| Identity {

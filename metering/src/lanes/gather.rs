@@ -1,8 +1,8 @@
 //! A job's commands on their way to the lanes of their roots, and its answers on their way back.
 
+use crate::command::{Command, CommandResult};
 use crate::committer::{Job, Reply, unconfirmed};
 use crate::watch::{Post, Ticket};
-use crate::work::{Done, Work};
 use rating::TenantId;
 use rating::fast::FastBuild;
 use std::hash::BuildHasher as _;
@@ -23,7 +23,8 @@ pub fn hand_out(job: Job, ways: &[Way]) {
         reply: job.reply,
         place: job.place,
     }))));
-    let mut parts: Vec<(Vec<Work>, Vec<usize>)> = ways.iter().map(|_| Default::default()).collect();
+    let mut parts: Vec<(Vec<Command>, Vec<usize>)> =
+        ways.iter().map(|_| Default::default()).collect();
     for (place, work) in job.work.into_iter().enumerate() {
         let (of_lane, places) = &mut parts[lane_of(work.root(), ways.len())];
         of_lane.push(work);
@@ -60,7 +61,7 @@ pub fn lane_of(root: TenantId, lanes: usize) -> usize {
 
 /// One job's commands of one lane.
 pub struct Piece {
-    pub work: Vec<Work>,
+    pub work: Vec<Command>,
     /// Of each command within its job.
     pub places: Vec<usize>,
     pub caller: Caller,
@@ -75,7 +76,7 @@ pub struct Caller {
 impl Caller {
     /// Answers to some of the job's commands, by their places. What was answered before, because
     /// another lane's part of the job failed, takes no more.
-    pub fn put(&self, answers: impl Iterator<Item = (usize, Done)>) {
+    pub fn put(&self, answers: impl Iterator<Item = (usize, CommandResult)>) {
         self.gather.put(answers);
     }
 
@@ -88,7 +89,7 @@ impl Caller {
 struct Gather(Mutex<Option<Gathered>>);
 
 struct Gathered {
-    done: Vec<Option<Done>>,
+    done: Vec<Option<CommandResult>>,
     missing: usize,
     reply: Reply,
     place: OwnedSemaphorePermit,
@@ -99,7 +100,7 @@ impl Gather {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, answers: impl Iterator<Item = (usize, Done)>) {
+    fn put(&self, answers: impl Iterator<Item = (usize, CommandResult)>) {
         let mut slot = self.slot();
         let Some(gathered) = slot.as_mut() else {
             return;

@@ -4,13 +4,13 @@ use async_trait::async_trait;
 use rating::Instant;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use store::journal::{
-    Batch, Check, Keyed, Locking, Name, Namespace, Placed, Record, RecordQuery, Reporter, State,
-    StateKeys,
+    Batch, Check, EntryQuery, JournalEntry, Keyed, Locking, Name, Namespace, Placed, Reporter,
+    State, StateKeys,
 };
 use store::memory::MemoryJournal;
 use tokio::sync::{Semaphore, oneshot};
 
-type Answer = oneshot::Receiver<Result<Vec<Done>, Problem>>;
+type Answer = oneshot::Receiver<Result<Vec<CommandResult>, Problem>>;
 
 const A: TenantId = TenantId(1);
 const B: TenantId = TenantId(2);
@@ -22,7 +22,7 @@ fn submit(roots: &[TenantId], ways: &[Way]) -> Answer {
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let work = roots
         .iter()
-        .map(|root| Work::Sweep { root: *root })
+        .map(|root| Command::Sweep { root: *root })
         .collect();
     hand_out(
         Job {
@@ -47,7 +47,7 @@ fn lane_over(journal: Arc<dyn Journal>, one_root: bool) -> (Lane, Way) {
             one_root,
             may_be_undone: true,
         },
-        lookout: Lookout::default(),
+        balance_monitor: BalanceMonitor::default(),
         outcomes: Outcomes::default(),
         waiting,
         aside: None,
@@ -62,8 +62,8 @@ fn lane(one_root: bool) -> (Lane, [Way; 1]) {
     (lane, [way])
 }
 
-fn roots(work: &[Work]) -> Vec<TenantId> {
-    work.iter().map(Work::root).collect()
+fn roots(work: &[Command]) -> Vec<TenantId> {
+    work.iter().map(Command::root).collect()
 }
 
 /// The first piece as a batch that waits for its locks.
@@ -94,13 +94,13 @@ fn a_batch_that_waited_takes_along_what_is_of_its_roots_and_nothing_overtakes() 
     assert_eq!(left, [vec![A, C], vec![A]]);
 
     // Each caller hears of its own commands, once all of them are done.
-    callers[0].put([(0, Done::Swept), (1, Done::Swept)].into_iter());
-    callers[2].put(std::iter::once((0, Done::Swept)));
+    callers[0].put([(0, CommandResult::Swept), (1, CommandResult::Swept)].into_iter());
+    callers[2].put(std::iter::once((0, CommandResult::Swept)));
     callers[1].fail();
     assert_eq!(answers[0].try_recv().unwrap().unwrap().len(), 2);
     assert!(answers[1].try_recv().unwrap().is_err());
     assert!(answers[2].try_recv().is_err(), "one of two is missing");
-    callers[2].put(std::iter::once((1, Done::Swept)));
+    callers[2].put(std::iter::once((1, CommandResult::Swept)));
     assert_eq!(answers[2].try_recv().unwrap().unwrap().len(), 2);
 }
 
@@ -144,7 +144,12 @@ fn a_job_that_failed_elsewhere_keeps_neither_the_lane_nor_who_is_behind_it() {
     std::thread::spawn(move || {
         hand_back(
             &part.places,
-            vec![Done::Swept, Done::Swept, Done::Swept, Done::Swept],
+            vec![
+                CommandResult::Swept,
+                CommandResult::Swept,
+                CommandResult::Swept,
+                CommandResult::Swept,
+            ],
             &callers,
         );
         let _nobody_waits = tell.send(());
@@ -162,7 +167,11 @@ fn fewer_answers_than_commands_leave_nobody_waiting() {
     let mut answers: Vec<Answer> = [&[A][..], &[A, A]].map(|roots| submit(roots, &way)).into();
     let (mut part, mut callers) = begun(&mut lane);
     lane.top_up(&BTreeSet::from([A]), &mut part, &mut callers);
-    hand_back(&part.places, vec![Done::Swept, Done::Swept], &callers);
+    hand_back(
+        &part.places,
+        vec![CommandResult::Swept, CommandResult::Swept],
+        &callers,
+    );
     drop(callers);
     assert!(answers[0].try_recv().unwrap().is_ok());
     assert!(
@@ -207,7 +216,7 @@ impl Journal for Troubled {
     async fn find(
         &self,
         identities: &[Keyed<'_>],
-    ) -> Result<Vec<Option<Arc<Record>>>, JournalError> {
+    ) -> Result<Vec<Option<Arc<JournalEntry>>>, JournalError> {
         self.books.find(identities).await
     }
     async fn reporters(
@@ -223,7 +232,7 @@ impl Journal for Troubled {
     async fn commit(&self, batch: Batch) -> Result<Placed, JournalError> {
         self.books.commit(batch).await
     }
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>, JournalError> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>, JournalError> {
         self.books.read(query).await
     }
     async fn expired_holds(&self, now: Instant, limit: usize) -> Result<Vec<Hold>, JournalError> {

@@ -1,14 +1,14 @@
 //! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one
 //! wakes who tops up.
 
-use crate::desk::{Desk, unread};
+use crate::service::{PaymentService, unread};
 use ledger::AccountKey;
-use metering::command::Problem;
-use metering::lookout::Purpose;
+use metering::balance_monitor::Purpose;
+use metering::requests::Problem;
 use rating::Cents;
-use store::records::AutoTopUp;
+use store::catalog::AutoTopUp;
 
-impl Desk {
+impl PaymentService {
     /// Marks every balance whose automatic top-up is on. Other processes' changes count from their
     /// next time on.
     ///
@@ -31,14 +31,16 @@ impl Desk {
                 None => break,
             }
         }
-        self.engine.lookout().set_marks(Purpose::TopUp, marks);
+        self.engine
+            .balance_monitor()
+            .set_thresholds(Purpose::TopUp, marks);
         Ok(())
     }
 
     /// Looks at the balances that reached their thresholds since the last time; how many those
     /// were.
     pub(super) async fn crossed(&self) -> usize {
-        let crossed = self.engine.lookout().take_crossed(Purpose::TopUp);
+        let crossed = self.engine.balance_monitor().take_crossed(Purpose::TopUp);
         self.top_up_crossed(&crossed).await;
         crossed.len()
     }

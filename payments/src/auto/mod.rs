@@ -12,17 +12,17 @@ pub mod rules;
 mod stops;
 mod usage;
 
-use crate::desk::{Desk, NewCheckout, again_secs, code_of, provider_problem, unread};
 use crate::provider::{
     CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
     PaymentStatus, ProviderError,
 };
-use metering::command::Problem;
+use crate::service::{NewCheckout, PaymentService, again_secs, code_of, provider_problem, unread};
+use metering::requests::Problem;
 use rating::ids::{NoticeId, TopUpId};
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use rules::{End, Wait};
 use serde_json::json;
-use store::records::{Actor, AutoState, AutoTopUp, Notice, NoticeKind, Origin, TopUp, TopUpState};
+use store::catalog::{Actor, AutoState, AutoTopUp, Notice, NoticeKind, Origin, TopUp, TopUpState};
 use tenants::Tenant;
 
 /// Rows looked at in one round.
@@ -50,7 +50,7 @@ fn changing() -> Problem {
     )
 }
 
-impl Desk {
+impl PaymentService {
     /// Sets a balance's automatic top-up. What was paused and has a method goes on.
     ///
     /// # Errors

@@ -6,7 +6,7 @@
 use crate::provider::Decline;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant, Overflow};
-use store::records::{AutoState, AutoTopUp};
+use store::catalog::{AutoState, AutoTopUp};
 
 /// After a top-up that came in.
 pub const COOL_DOWN_SECS: i64 = 60;

@@ -2,14 +2,14 @@
 //! contested, a method that is gone, a tenant that may pay no longer. Each is told once.
 
 use super::{TRIES_MAX, changing, rules};
-use crate::desk::{Desk, unread};
 use crate::provider::Object;
-use metering::command::Problem;
+use crate::service::{PaymentService, unread};
+use metering::requests::Problem;
 use rating::{Cents, TenantId};
 use serde_json::json;
-use store::records::{AutoState, AutoTopUp, NoticeKind, Origin, Payment};
+use store::catalog::{AutoState, AutoTopUp, NoticeKind, Origin, Payment};
 
-impl Desk {
+impl PaymentService {
     /// Of an automatic top-up (a part of) the money was given back: whoever did that does not want
     /// the card charged again.
     ///

@@ -6,14 +6,14 @@
 //! restart forgets nothing.
 
 use super::{TRIES_MAX, overflow, rules};
-use crate::desk::{Desk, unread};
+use crate::service::{PaymentService, unread};
 use crate::settlement::SOURCE;
 use ledger::AccountKey;
-use metering::command::Problem;
 use metering::engine::journal_problem;
+use metering::requests::Problem;
 use rating::{Cents, Currency, TenantId};
-use store::journal::{Kind, Namespace, Of, Record, RecordQuery, Seq};
-use store::records::{AutoTopUp, Origin};
+use store::catalog::{AutoTopUp, Origin};
+use store::journal::{EntryQuery, JournalEntry, Kind, Namespace, Of, Seq};
 
 /// Records of one read, and of one look; a balance with more of them is looked at again.
 const READ_RECORDS: usize = 1_000;
@@ -33,10 +33,10 @@ fn is_other(kind: Kind) -> bool {
     )
 }
 
-impl Desk {
+impl PaymentService {
     /// Where the journal stands of this balance: counting begins behind it.
     pub(super) async fn position(&self, account: AccountKey) -> Result<Seq, Problem> {
-        let query = RecordQuery {
+        let query = EntryQuery {
             of: Of::Account(account),
             after: None,
             newest_first: true,
@@ -91,7 +91,7 @@ impl Desk {
         };
         let (mut has_moved, mut read) = (false, 0);
         while read < LOOK_RECORDS_MAX {
-            let query = RecordQuery {
+            let query = EntryQuery {
                 of: Of::Account(account),
                 after: Some(seen),
                 newest_first: false,
@@ -120,7 +120,11 @@ impl Desk {
 
     /// What a record moved the balance by. Of an automatic top-up only what was taken back again:
     /// it is for usage, and makes up for nothing else.
-    async fn other_cents(&self, record: &Record, account: AccountKey) -> Result<Cents, Problem> {
+    async fn other_cents(
+        &self,
+        record: &JournalEntry,
+        account: AccountKey,
+    ) -> Result<Cents, Problem> {
         let mut cents = Cents::ZERO;
         for (_, net) in ledger::nets(&record.body.postings)
             .map_err(overflow)?

@@ -1,15 +1,15 @@
 //! What is withheld of a reseller's commission now: the balances of everybody below it, and what it
 //! earned through each.
 
-use super::earnings::{Purse, Reached};
+use super::earnings::{CommissionAccount, Reached};
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::withheld::{Debtor, Earned, Loss, Shares, Through, Withheld, withhold};
 use super::{Error, Payouts, Result};
 use ledger::AccountKey;
-use metering::command::SellerCover;
+use metering::requests::SellerCover;
 use rating::{Cents, Instant, Overflow, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::records::{CustomerCommission, add_steps};
+use store::catalog::{CustomerCommission, add_steps};
 
 /// Customers whose commission and balances are read at once.
 const CUSTOMERS_AT_ONCE: usize = 1_000;
@@ -43,10 +43,18 @@ impl Payouts {
     /// # Errors
     /// `Unfinished`: another reseller of the chain is still being added up; the journal or the
     /// records cannot be read.
-    pub(super) async fn cover(&self, purse: Purse, now: Instant) -> Result<Cover> {
-        let reseller = purse.account.tenant;
+    pub(super) async fn cover(
+        &self,
+        commission_account: CommissionAccount,
+        now: Instant,
+    ) -> Result<Cover> {
+        let reseller = commission_account.account.tenant;
         let mut withheld = self
-            .shares(purse.of(self.top(purse, now).await?), reseller, now)
+            .shares(
+                commission_account.of(self.top(commission_account, now).await?),
+                reseller,
+                now,
+            )
             .await?
             .remove(&reseller)
             .unwrap_or_default();
@@ -56,7 +64,11 @@ impl Payouts {
             .try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
         let position = self
             .records
-            .commission_position(purse.root, reseller, purse.account.currency)
+            .commission_position(
+                commission_account.root,
+                reseller,
+                commission_account.account.currency,
+            )
             .await?;
         Ok(Cover {
             withheld,
@@ -85,16 +97,16 @@ impl Payouts {
             .path(account.tenant)
             .await?
             .unwrap_or_default();
-        let purse = Purse {
+        let commission_account = CommissionAccount {
             root: path.get(1).copied().unwrap_or(account.tenant),
             account,
         };
         // First: what is earned meanwhile is withheld, and does not count.
         let posted = self.engine.balance(account).await?.posted;
-        self.add_up_whole(purse, now).await?;
+        self.add_up_whole(commission_account, now).await?;
         let withheld = match most {
-            true => self.most_withheld(purse).await?,
-            false => self.cover(purse, now).await?.cents,
+            true => self.most_withheld(commission_account).await?,
+            false => self.cover(commission_account, now).await?.cents,
         };
         Ok(SellerCover {
             account,
@@ -103,17 +115,17 @@ impl Payouts {
         })
     }
 
-    async fn most_withheld(&self, purse: Purse) -> Result<Cents> {
+    async fn most_withheld(&self, commission_account: CommissionAccount) -> Result<Cents> {
         let AccountKey {
             tenant, currency, ..
-        } = purse.account;
+        } = commission_account.account;
         let earned = self
             .records
-            .commission_gained(purse.root, tenant, currency)
+            .commission_gained(commission_account.root, tenant, currency)
             .await?;
         let Some(position) = self
             .records
-            .commission_position(purse.root, tenant, currency)
+            .commission_position(commission_account.root, tenant, currency)
             .await?
         else {
             return Ok(earned);
@@ -122,7 +134,7 @@ impl Payouts {
         match position.is_complete {
             true => Ok(earned.checked_add(given)?),
             false => Ok(self
-                .latest(purse)
+                .latest(commission_account)
                 .await?
                 .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?
                 .max(earned)
@@ -133,10 +145,10 @@ impl Payouts {
     /// From whom on everybody matters: the reseller itself, or, if anybody above it or the platform
     /// lost on its customers, the root, since a seller may be short by what it withholds for those
     /// above it.
-    async fn top(&self, purse: Purse, now: Instant) -> Result<TenantId> {
+    async fn top(&self, commission_account: CommissionAccount, now: Instant) -> Result<TenantId> {
         let AccountKey {
             tenant, currency, ..
-        } = purse.account;
+        } = commission_account.account;
         let path = self
             .engine
             .directory()
@@ -145,23 +157,32 @@ impl Payouts {
             .unwrap_or_default();
         for &upper in path.iter().take_while(|&&one| one != tenant) {
             match upper == self.platform {
-                true => self.add_up_platform(purse.of(purse.root)).await?,
-                false => self.add_up_whole(purse.of(upper), now).await?,
+                true => {
+                    self.add_up_platform(commission_account.of(commission_account.root))
+                        .await?
+                }
+                false => self.add_up_whole(commission_account.of(upper), now).await?,
             }
             if self
                 .records
-                .lost_on_customers_of(purse.root, upper, tenant, currency)
+                .lost_on_customers_of(commission_account.root, upper, tenant, currency)
                 .await?
             {
-                self.add_up_whole(purse.of(purse.root), now).await?;
-                return Ok(purse.root);
+                self.add_up_whole(commission_account.of(commission_account.root), now)
+                    .await?;
+                return Ok(commission_account.root);
             }
         }
         Ok(tenant)
     }
 
     /// What everybody from the top down withholds, as far as it matters to this reseller.
-    async fn shares(&self, top: Purse, reseller: TenantId, now: Instant) -> Result<Shares> {
+    async fn shares(
+        &self,
+        top: CommissionAccount,
+        reseller: TenantId,
+        now: Instant,
+    ) -> Result<Shares> {
         let (mut below, mut earned) = (Below::default(), HashMap::new());
         if top.account.tenant == top.root {
             self.look_at_platform(top, &mut below).await?;
@@ -234,8 +255,15 @@ impl Payouts {
         Ok(withhold(below.debtors, &lost, &earned)?)
     }
 
-    async fn add_up_whole(&self, purse: Purse, now: Instant) -> Result<()> {
-        match self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? {
+    async fn add_up_whole(
+        &self,
+        commission_account: CommissionAccount,
+        now: Instant,
+    ) -> Result<()> {
+        match self
+            .add_up(commission_account, now, STATEMENT_RECORDS_MAX)
+            .await?
+        {
             Reached::More => Err(Error::Unfinished),
             _ => Ok(()),
         }
@@ -243,18 +271,29 @@ impl Payouts {
 
     /// What a seller earned through the resellers below it, and through customers that are looked
     /// at. Which are short, is found out on the way at the top.
-    async fn earned(&self, purse: Purse, below: &mut Below, is_top: bool) -> Result<Earned> {
+    async fn earned(
+        &self,
+        commission_account: CommissionAccount,
+        below: &mut Below,
+        is_top: bool,
+    ) -> Result<Earned> {
         let AccountKey {
             tenant, currency, ..
-        } = purse.account;
+        } = commission_account.account;
         let (mut earned, mut after, mut by_customer) = (Earned::default(), None, Vec::new());
         loop {
             let page = self
                 .records
-                .commission_customers(purse.root, tenant, currency, after, CUSTOMERS_AT_ONCE)
+                .commission_customers(
+                    commission_account.root,
+                    tenant,
+                    currency,
+                    after,
+                    CUSTOMERS_AT_ONCE,
+                )
                 .await?;
             if is_top {
-                self.look_at(purse, &page.data, below).await?;
+                self.look_at(commission_account, &page.data, below).await?;
             }
             for one in &page.data {
                 below.note_loss(tenant, one)?;
@@ -282,10 +321,10 @@ impl Payouts {
         }
         let position = self
             .records
-            .commission_position(purse.root, tenant, currency)
+            .commission_position(commission_account.root, tenant, currency)
             .await?;
         let all = self
-            .latest(purse)
+            .latest(commission_account)
             .await?
             .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?;
         earned.unknown = position
@@ -296,14 +335,14 @@ impl Payouts {
         earned.given = own.min(Cents::ZERO).checked_neg()?;
         earned.paid_out = self
             .records
-            .payouts_counting(purse.root, tenant, currency)
+            .payouts_counting(commission_account.root, tenant, currency)
             .await?
             .gone;
         Ok(earned)
     }
 
     /// What the platform lost on customers of the root.
-    async fn look_at_platform(&self, top: Purse, below: &mut Below) -> Result<()> {
+    async fn look_at_platform(&self, top: CommissionAccount, below: &mut Below) -> Result<()> {
         self.add_up_platform(top).await?;
         let mut after = None;
         loop {
@@ -330,7 +369,7 @@ impl Payouts {
     /// Which of these customers are below zero, and which resellers are between.
     async fn look_at(
         &self,
-        purse: Purse,
+        commission_account: CommissionAccount,
         customers: &[CustomerCommission],
         below: &mut Below,
     ) -> Result<()> {
@@ -338,12 +377,12 @@ impl Payouts {
             .iter()
             .map(|one| AccountKey {
                 tenant: one.customer,
-                ..purse.account
+                ..commission_account.account
             })
             .collect();
         let balances = self.engine.balances(&accounts).await?;
         for (one, (_, balance)) in customers.iter().zip(balances) {
-            let sellers = sellers(purse.account.tenant, &one.path);
+            let sellers = sellers(commission_account.account.tenant, &one.path);
             for (index, &reseller) in sellers
                 .iter()
                 .enumerate()
@@ -370,13 +409,17 @@ impl Payouts {
     }
 
     /// The resellers that are below zero, and all that sell to them.
-    async fn look_at_resellers(&self, purse: Purse, below: &Below) -> Result<Vec<TenantId>> {
+    async fn look_at_resellers(
+        &self,
+        commission_account: CommissionAccount,
+        below: &Below,
+    ) -> Result<Vec<TenantId>> {
         let accounts: Vec<AccountKey> = below
             .resellers
             .keys()
             .map(|&tenant| AccountKey {
                 tenant,
-                ..purse.account
+                ..commission_account.account
             })
             .collect();
         let mut in_debt = Vec::new();

@@ -3,12 +3,12 @@
 //! links and a later one the others. The platform's part of what the customers of a root used is
 //! kept in the same way.
 
-use super::earnings::Purse;
+use super::earnings::CommissionAccount;
 use ledger::Settlement;
 use rating::{Cents, Overflow, TenantId};
 use std::collections::BTreeMap;
-use store::journal::{Kind, Record, Seq};
-use store::records::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
+use store::catalog::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
+use store::journal::{JournalEntry, Kind, Seq};
 
 /// What a record is to a reseller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,14 +23,20 @@ pub enum Share {
 ///
 /// # Errors
 /// A sum is too large.
-pub fn share(record: &Record, purse: Purse) -> Result<Option<Share>, Overflow> {
-    let (reseller, currency) = (purse.account.tenant, purse.account.currency);
+pub fn share(
+    record: &JournalEntry,
+    commission_account: CommissionAccount,
+) -> Result<Option<Share>, Overflow> {
+    let (reseller, currency) = (
+        commission_account.account.tenant,
+        commission_account.account.currency,
+    );
     if record.body.currency != Some(currency) {
         return Ok(None);
     }
     let links = || record.body.charges.iter().map(|charge| charge.link);
     let sold = links().find(|link| link.seller == reseller);
-    let bought = links().find(|link| link.buyer_account(currency) == purse.account);
+    let bought = links().find(|link| link.buyer_account(currency) == commission_account.account);
     let paid = bought.map_or(Cents::ZERO, |link| link.cents);
     Ok(match sold {
         None if bought.is_none() => None,
@@ -48,13 +54,16 @@ pub fn share(record: &Record, purse: Purse) -> Result<Option<Share>, Overflow> {
 ///
 /// # Errors
 /// A sum is too large.
-pub fn passed(record: &Record, purse: Purse) -> Result<Cents, Overflow> {
-    let Some(Share::Commission(cents)) = share(record, purse)? else {
+pub fn passed(
+    record: &JournalEntry,
+    commission_account: CommissionAccount,
+) -> Result<Cents, Overflow> {
+    let Some(Share::Commission(cents)) = share(record, commission_account)? else {
         return Ok(Cents::ZERO);
     };
     let links = || record.body.charges.iter().map(|charge| charge.link);
     let sold = links()
-        .find(|link| link.seller == purse.account.tenant)
+        .find(|link| link.seller == commission_account.account.tenant)
         .map_or(Cents::ZERO, |link| link.cents);
     let used = links()
         .find(|link| link.buyer == record.tenant)
@@ -71,7 +80,7 @@ pub fn passed(record: &Record, purse: Purse) -> Result<Cents, Overflow> {
 }
 
 /// What a reseller gained by a record, if it did. A void takes it back.
-const fn gained(record: &Record, commission: Cents) -> Cents {
+const fn gained(record: &JournalEntry, commission: Cents) -> Cents {
     match (record.kind, commission.0) {
         (Kind::Void, ..=0) | (Kind::Rated | Kind::RatedLater, 0..) => commission,
         _ => Cents::ZERO,
@@ -102,12 +111,16 @@ impl Customers {
 /// # Errors
 /// A sum is too large.
 pub fn grow(
-    purse: Purse,
+    commission_account: CommissionAccount,
     before: Option<CommissionPosition>,
     is_complete: bool,
-    records: &[Record],
+    records: &[JournalEntry],
 ) -> Result<CustomersGrown, Overflow> {
-    let (root, tenant, currency) = (purse.root, purse.account.tenant, purse.account.currency);
+    let (root, tenant, currency) = (
+        commission_account.root,
+        commission_account.account.tenant,
+        commission_account.account.currency,
+    );
     let beginning = CommissionPosition {
         root,
         tenant,
@@ -120,9 +133,9 @@ pub fn grow(
     after.is_complete &= is_complete;
     let mut customers = Customers::default();
     for record in records {
-        match share(record, purse)? {
+        match share(record, commission_account)? {
             Some(Share::Commission(cents)) => {
-                let (passed, gained) = (passed(record, purse)?, gained(record, cents));
+                let (passed, gained) = (passed(record, commission_account)?, gained(record, cents));
                 customers.add(CustomerGrown {
                     customer: record.tenant,
                     cents,
@@ -149,9 +162,9 @@ pub fn grow(
 /// A sum is too large.
 pub fn grow_platform(
     platform: TenantId,
-    top: Purse,
+    top: CommissionAccount,
     before: Option<CommissionPosition>,
-    records: &[Record],
+    records: &[JournalEntry],
 ) -> Result<CustomersGrown, Overflow> {
     let (root, currency) = (top.root, top.account.currency);
     let beginning = CommissionPosition {

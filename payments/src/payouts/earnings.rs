@@ -13,8 +13,8 @@ use super::statements::STATEMENT_RECORDS_MAX;
 use super::{Error, Payouts, Result};
 use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
-use store::journal::{Kind, Of, Record, RecordQuery, Seq};
-use store::records::{CommissionMonth, CommissionPosition, MoveKind, Sum};
+use store::catalog::{CommissionMonth, CommissionPosition, MoveKind, Sum};
+use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// Records read and stored as one step.
 const STEP_RECORDS: usize = 5_000;
@@ -25,12 +25,12 @@ const LOOKS_MAX: usize = 5;
 
 /// Where a reseller's money is: its balance of one currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Purse {
+pub struct CommissionAccount {
     pub root: TenantId,
     pub account: AccountKey,
 }
 
-impl Purse {
+impl CommissionAccount {
     /// Of another tenant of the root, in the same currency.
     pub fn of(self, tenant: TenantId) -> Self {
         Self {
@@ -47,7 +47,10 @@ impl Purse {
 ///
 /// # Errors
 /// A sum is too large.
-pub fn moves(record: &Record, account: AccountKey) -> Result<Vec<(MoveKind, Cents)>, Overflow> {
+pub fn moves(
+    record: &JournalEntry,
+    account: AccountKey,
+) -> Result<Vec<(MoveKind, Cents)>, Overflow> {
     let mut found = Vec::new();
     if record.body.currency != Some(account.currency) {
         return Ok(found);
@@ -99,10 +102,10 @@ fn kind_of(kind: Kind) -> Option<MoveKind> {
 /// # Errors
 /// A sum is too large.
 pub fn add_up(
-    purse: Purse,
+    commission_account: CommissionAccount,
     latest: Option<&CommissionMonth>,
     opening: Cents,
-    records: &[Record],
+    records: &[JournalEntry],
     calendar: &Calendar,
 ) -> Result<Vec<CommissionMonth>, Overflow> {
     let mut rows: Vec<CommissionMonth> = latest
@@ -119,14 +122,14 @@ pub fn add_up(
             None => of,
         };
         if last.is_none_or(|row| row.month != month.0) {
-            let next = following(purse, last, opening, month)?;
+            let next = following(commission_account, last, opening, month)?;
             if let Some(row) = rows.last_mut() {
                 row.closed_at = Some(record.received_at);
             }
             rows.push(next);
         }
         let Some(row) = rows.last_mut() else { continue };
-        for (kind, cents) in moves(record, purse.account)? {
+        for (kind, cents) in moves(record, commission_account.account)? {
             let sum: &mut Sum = row.sums.entry(kind).or_default();
             sum.cents = sum.cents.checked_add(cents)?;
             sum.entries += 1;
@@ -138,7 +141,7 @@ pub fn add_up(
 
 /// The row of a month behind `last`.
 fn following(
-    purse: Purse,
+    commission_account: CommissionAccount,
     last: Option<&CommissionMonth>,
     opening: Cents,
     month: Month,
@@ -149,10 +152,10 @@ fn following(
     };
     let AccountKey {
         tenant, currency, ..
-    } = purse.account;
-    let sums = store::records::Sums::new();
+    } = commission_account.account;
+    let sums = store::catalog::Sums::new();
     Ok(CommissionMonth {
-        root: purse.root,
+        root: commission_account.root,
         tenant,
         currency,
         month: month.0,
@@ -180,37 +183,48 @@ impl Payouts {
     ///
     /// # Errors
     /// The journal or the records cannot be read or written; a sum is too large.
-    pub async fn add_up(&self, purse: Purse, now: Instant, records_max: usize) -> Result<Reached> {
+    pub async fn add_up(
+        &self,
+        commission_account: CommissionAccount,
+        now: Instant,
+        records_max: usize,
+    ) -> Result<Reached> {
         let mut read = 0;
         while read < records_max {
-            let latest = self.latest(purse).await?;
-            let position = self.position(purse).await?;
+            let latest = self.latest(commission_account).await?;
+            let position = self.position(commission_account).await?;
             let after = latest.as_ref().map(|row| row.through);
             if let Some(through) =
                 after.filter(|&through| position.is_none_or(|position| position.through < through))
             {
-                read += self.catch_up(purse, position, through).await?;
+                read += self.catch_up(commission_account, position, through).await?;
                 continue;
             }
-            let query = RecordQuery {
-                of: Of::Account(purse.account),
+            let query = EntryQuery {
+                of: Of::Account(commission_account.account),
                 after,
                 newest_first: false,
                 limit: STEP_RECORDS,
             };
             let records = self.journal().read(&query).await?;
             let opening = match (&latest, records.first()) {
-                (None, Some(first)) => self.opening(purse, first).await?,
+                (None, Some(first)) => self.opening(commission_account, first).await?,
                 _ => Cents::ZERO,
             };
-            let mut rows = add_up(purse, latest.as_ref(), opening, &records, &self.calendar)?;
+            let mut rows = add_up(
+                commission_account,
+                latest.as_ref(),
+                opening,
+                &records,
+                &self.calendar,
+            )?;
             let is_end = records.len() < STEP_RECORDS;
             if is_end {
                 close_what_is_over(&mut rows, now, &self.calendar);
             }
             read += records.len().max(1);
             let customers = (!records.is_empty())
-                .then(|| grow(purse, position, true, &records))
+                .then(|| grow(commission_account, position, true, &records))
                 .transpose()?;
             let is_same = customers.is_none() && rows.last() == latest.as_ref();
             let stored = is_same
@@ -230,13 +244,13 @@ impl Payouts {
     /// before. How many records.
     async fn catch_up(
         &self,
-        purse: Purse,
+        commission_account: CommissionAccount,
         position: Option<CommissionPosition>,
         through: Seq,
     ) -> Result<usize> {
         let after = position.map(|position| position.through);
-        let query = RecordQuery {
-            of: Of::Account(purse.account),
+        let query = EntryQuery {
+            of: Of::Account(commission_account.account),
             after,
             newest_first: false,
             limit: STEP_RECORDS,
@@ -246,7 +260,12 @@ impl Payouts {
         let is_end =
             records.len() < STEP_RECORDS || records.last().is_none_or(|last| last.seq >= through);
         records.retain(|record| record.seq <= through);
-        let mut grown = grow(purse, position, self.has_all(purse).await?, &records)?;
+        let mut grown = grow(
+            commission_account,
+            position,
+            self.has_all(commission_account).await?,
+            &records,
+        )?;
         if is_end {
             grown.after.through = through;
         }
@@ -258,7 +277,7 @@ impl Payouts {
     ///
     /// # Errors
     /// `Unfinished`; the journal or the records cannot be read or written.
-    pub(super) async fn add_up_platform(&self, top: Purse) -> Result<()> {
+    pub(super) async fn add_up_platform(&self, top: CommissionAccount) -> Result<()> {
         let mut read = 0;
         while read < STATEMENT_RECORDS_MAX {
             let position = self
@@ -266,7 +285,7 @@ impl Payouts {
                 .commission_position(top.root, self.platform, top.account.currency)
                 .await?;
             let after = position.map(|position| position.through);
-            let query = RecordQuery {
+            let query = EntryQuery {
                 of: Of::Account(top.account),
                 after,
                 newest_first: false,
@@ -287,52 +306,78 @@ impl Payouts {
     }
 
     /// Whether no record of the reseller is gone that the months know.
-    async fn has_all(&self, purse: Purse) -> Result<bool> {
-        let Some(beginning) = self.journal().beginning(purse.root).await? else {
+    async fn has_all(&self, commission_account: CommissionAccount) -> Result<bool> {
+        let Some(beginning) = self.journal().beginning(commission_account.root).await? else {
             return Ok(true);
         };
-        let tenant = self.records.tenant(purse.account.tenant).await?;
+        let tenant = self
+            .records
+            .tenant(commission_account.account.tenant)
+            .await?;
         Ok(tenant.is_some_and(|tenant| tenant.created_at >= beginning.from))
     }
 
-    async fn position(&self, purse: Purse) -> Result<Option<CommissionPosition>> {
+    async fn position(
+        &self,
+        commission_account: CommissionAccount,
+    ) -> Result<Option<CommissionPosition>> {
         let AccountKey {
             tenant, currency, ..
-        } = purse.account;
+        } = commission_account.account;
         Ok(self
             .records
-            .commission_position(purse.root, tenant, currency)
+            .commission_position(commission_account.root, tenant, currency)
             .await?)
     }
 
     /// How far it was added up.
-    pub(super) async fn latest(&self, purse: Purse) -> Result<Option<CommissionMonth>> {
-        self.up_to(purse, Month(i64::MAX)).await
+    pub(super) async fn latest(
+        &self,
+        commission_account: CommissionAccount,
+    ) -> Result<Option<CommissionMonth>> {
+        self.up_to(commission_account, Month(i64::MAX)).await
     }
 
     /// The latest month with records up to `month`.
-    pub async fn up_to(&self, purse: Purse, month: Month) -> Result<Option<CommissionMonth>> {
+    pub async fn up_to(
+        &self,
+        commission_account: CommissionAccount,
+        month: Month,
+    ) -> Result<Option<CommissionMonth>> {
         let AccountKey {
             tenant, currency, ..
-        } = purse.account;
+        } = commission_account.account;
         Ok(self
             .records
-            .commission_month(purse.root, tenant, currency, month.0)
+            .commission_month(commission_account.root, tenant, currency, month.0)
             .await?)
     }
 
     /// What the balance was before the first record that is there: not 0 once months of the journal
     /// are gone.
-    async fn opening(&self, purse: Purse, first: &Record) -> Result<Cents> {
-        if self.journal().beginning(purse.root).await?.is_none() {
+    async fn opening(
+        &self,
+        commission_account: CommissionAccount,
+        first: &JournalEntry,
+    ) -> Result<Cents> {
+        if self
+            .journal()
+            .beginning(commission_account.root)
+            .await?
+            .is_none()
+        {
             return Ok(Cents::ZERO);
         }
         for _ in 0..LOOKS_MAX {
-            let present = self.engine.balance(purse.account).await?.posted;
+            let present = self
+                .engine
+                .balance(commission_account.account)
+                .await?
+                .posted;
             let (mut moved, mut after) = (Cents::ZERO, Seq(first.seq.0 - 1));
             loop {
-                let query = RecordQuery {
-                    of: Of::Account(purse.account),
+                let query = EntryQuery {
+                    of: Of::Account(commission_account.account),
                     after: Some(after),
                     newest_first: false,
                     limit: STEP_RECORDS,
@@ -340,7 +385,7 @@ impl Payouts {
                 let records = self.journal().read(&query).await?;
                 for (_, cents) in records
                     .iter()
-                    .map(|record| moves(record, purse.account))
+                    .map(|record| moves(record, commission_account.account))
                     .collect::<Result<Vec<_>, _>>()?
                     .concat()
                 {
@@ -351,7 +396,13 @@ impl Payouts {
                     break;
                 }
             }
-            if self.engine.balance(purse.account).await?.posted == present {
+            if self
+                .engine
+                .balance(commission_account.account)
+                .await?
+                .posted
+                == present
+            {
                 return Ok(present.checked_sub(moved)?);
             }
         }

@@ -6,15 +6,15 @@ use super::bank::{
     Document, ENTRY_CHARS_MAX, FILE_PAYOUTS_MAX, Transfer, check_payable, id, sepa, target, write,
 };
 use super::month::Month;
-use super::settle::FROZEN;
+use super::steps::FROZEN;
 use super::{Error, Payouts, Result, refused};
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::ids::{PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant};
-use store::records::{Actor, BankAccount, Payout, PayoutFile, PayoutMethod, PayoutState};
+use store::catalog::{Actor, BankAccount, Payout, PayoutFile, PayoutMethod, PayoutState};
 
 /// How far ahead a bank may be asked to carry a file out.
 const AHEAD_DAYS_MAX: i32 = 360;

@@ -3,9 +3,9 @@
 
 use super::{Error, Payouts, Result, refused};
 use crate::provider::{CallKey, PayeeRequest, ProviderError};
-use metering::command::Problem;
+use metering::requests::Problem;
 use rating::{Cents, Currency, Instant, TenantId};
-use store::records::{Actor, PayoutMethod, PayoutSettings, RecordError};
+use store::catalog::{Actor, CatalogError, PayoutMethod, PayoutSettings};
 use tenants::Tenant;
 
 pub const HOLD_BACK_DAYS_DEFAULT: u16 = 14;
@@ -171,7 +171,7 @@ impl Payouts {
     ) -> Result<Option<PayoutSettings>> {
         match self.records.put_payout_settings(actor, settings).await {
             Ok(stored) => Ok(Some(stored)),
-            Err(RecordError::Conflict { .. }) => Ok(None),
+            Err(CatalogError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }

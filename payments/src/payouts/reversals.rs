@@ -1,13 +1,13 @@
 //! What ends a payout otherwise: reversed at the provider, sent back by the bank, confirmed by
 //! hand, canceled.
 
-use super::settle::{Unposted, Way, key_is_good, key_of, wrong_state};
+use super::steps::{Unposted, Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
 use crate::provider::{ProviderError, Transfer};
 use rating::ids::{NoticeId, PayoutId};
 use rating::{Cents, Instant};
 use serde_json::json;
-use store::records::{Actor, Notice, NoticeKind, Payout, PayoutMethod, PayoutState};
+use store::catalog::{Actor, Notice, NoticeKind, Payout, PayoutMethod, PayoutState};
 
 impl Payouts {
     /// Asks the provider for the money back. It gives back what the payee's account has: if it

@@ -2,16 +2,16 @@
 //! time, as often as wanted, in several processes: a period has one payout.
 
 use super::cover::Cover;
-use super::earnings::{Purse, Reached};
+use super::earnings::{CommissionAccount, Reached};
 use super::month::Month;
 use super::payable::{Payable, Standing};
-use super::settle::purse_of;
 use super::statements::STATEMENT_RECORDS_MAX;
+use super::steps::commission_account_of;
 use super::{Error, Payouts, Result, refused};
 use ledger::AccountKey;
 use rating::ids::PayoutId;
 use rating::{Cents, Currency, Instant, TenantId};
-use store::records::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState, PayoutSums};
+use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState, PayoutSums};
 
 const DAY_SECS: i64 = 86_400;
 /// Resellers considered by one call.
@@ -263,7 +263,7 @@ impl Payouts {
             minimum,
             ..
         } = *settings;
-        let purse = Purse {
+        let commission_account = CommissionAccount {
             root,
             account: AccountKey::balance(tenant, currency),
         };
@@ -271,7 +271,9 @@ impl Payouts {
             .records
             .payouts_counting(root, tenant, currency)
             .await?;
-        let (standing, cover) = self.standing_beside(purse, period, payouts, now).await?;
+        let (standing, cover) = self
+            .standing_beside(commission_account, period, payouts, now)
+            .await?;
         Ok((
             Standing {
                 minimum,
@@ -284,18 +286,18 @@ impl Payouts {
     /// The same beside other payouts.
     pub(super) async fn standing_beside(
         &self,
-        purse: Purse,
+        commission_account: CommissionAccount,
         period: Month,
         payouts: PayoutSums,
         now: Instant,
     ) -> Result<(Standing, Cover)> {
         // Added up before and after the balances are read, and the lower counts: a sale may be made
         // or voided meanwhile.
-        let before = self.accrued_now(purse, now).await?;
-        let cover = self.cover(purse, now).await?;
-        let accrued = self.accrued(purse, period, now).await?;
-        let so_far = self.accrued_so_far(purse).await?.min(before);
-        let available = self.available(purse).await?;
+        let before = self.accrued_now(commission_account, now).await?;
+        let cover = self.cover(commission_account, now).await?;
+        let accrued = self.accrued(commission_account, period, now).await?;
+        let so_far = self.accrued_so_far(commission_account).await?.min(before);
+        let available = self.available(commission_account).await?;
         let standing = Standing {
             accrued,
             later: so_far.checked_sub(accrued)?,
@@ -319,22 +321,35 @@ impl Payouts {
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
-            .standing_beside(purse_of(payout), Month(payout.period), others, now)
+            .standing_beside(
+                commission_account_of(payout),
+                Month(payout.period),
+                others,
+                now,
+            )
             .await?;
         Ok(standing.entitled()?.checked_sub(standing.paid_out)? >= payout.cents)
     }
 
-    async fn accrued_now(&self, purse: Purse, now: Instant) -> Result<Cents> {
-        if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
+    async fn accrued_now(
+        &self,
+        commission_account: CommissionAccount,
+        now: Instant,
+    ) -> Result<Cents> {
+        if self
+            .add_up(commission_account, now, STATEMENT_RECORDS_MAX)
+            .await?
+            == Reached::More
+        {
             return Err(Error::Unfinished);
         }
-        self.accrued_so_far(purse).await
+        self.accrued_so_far(commission_account).await
     }
 
     /// As far as it is added up.
-    async fn accrued_so_far(&self, purse: Purse) -> Result<Cents> {
+    async fn accrued_so_far(&self, commission_account: CommissionAccount) -> Result<Cents> {
         Ok(self
-            .latest(purse)
+            .latest(commission_account)
             .await?
             .map_or(Ok(Cents::ZERO), |row| row.accrued_through())?)
     }
@@ -345,8 +360,8 @@ impl Payouts {
     /// # Errors
     /// `not_payable`; as [`Self::standing`].
     pub(super) async fn check_payable(&self, payout: &Payout, now: Instant) -> Result<Standing> {
-        let purse = purse_of(payout);
-        let available = self.available(purse).await?;
+        let commission_account = commission_account_of(payout);
+        let available = self.available(commission_account).await?;
         if available < payout.cents {
             let detail = format!(
                 "the balance has {available} cents left of the {} that were payable: cancel it",
@@ -359,7 +374,7 @@ impl Payouts {
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
-            .standing_beside(purse, Month(payout.period), others, now)
+            .standing_beside(commission_account, Month(payout.period), others, now)
             .await?;
         let most = standing.most()?;
         if most < payout.cents {
@@ -378,11 +393,20 @@ impl Payouts {
     ///
     /// # Errors
     /// As [`Self::standing`].
-    pub(super) async fn accrued(&self, purse: Purse, period: Month, now: Instant) -> Result<Cents> {
-        if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
+    pub(super) async fn accrued(
+        &self,
+        commission_account: CommissionAccount,
+        period: Month,
+        now: Instant,
+    ) -> Result<Cents> {
+        if self
+            .add_up(commission_account, now, STATEMENT_RECORDS_MAX)
+            .await?
+            == Reached::More
+        {
             return Err(Error::Unfinished);
         }
-        let Some(row) = self.up_to(purse, period).await? else {
+        let Some(row) = self.up_to(commission_account, period).await? else {
             return Ok(Cents::ZERO);
         };
         if row.closed_at.is_none() {
@@ -392,8 +416,8 @@ impl Payouts {
     }
 
     /// Posted − held, now. A credit limit pays for usage, never for payouts.
-    pub(super) async fn available(&self, purse: Purse) -> Result<Cents> {
-        let balance = self.engine.balance(purse.account).await?;
+    pub(super) async fn available(&self, commission_account: CommissionAccount) -> Result<Cents> {
+        let balance = self.engine.balance(commission_account.account).await?;
         Ok(balance.posted.checked_sub(balance.held)?)
     }
 

@@ -1,11 +1,11 @@
 //! What moved a reseller's balance in one month: exact at the position up to which it was added up.
 
-use super::earnings::{Purse, Reached};
+use super::earnings::{CommissionAccount, Reached};
 use super::month::Month;
 use super::{Error, Payouts, Result};
 use rating::{Cents, Instant};
-use store::journal::{Of, Record, RecordQuery, Seq};
-use store::records::Sums;
+use store::catalog::Sums;
+use store::journal::{EntryQuery, JournalEntry, Of, Seq};
 
 /// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
 /// request goes on.
@@ -35,8 +35,17 @@ pub struct MonthView {
 impl Payouts {
     /// # Errors
     /// `Unfinished`; the journal or the records cannot be read.
-    pub async fn month(&self, purse: Purse, month: Month, now: Instant) -> Result<MonthView> {
-        if self.add_up(purse, now, STATEMENT_RECORDS_MAX).await? == Reached::More {
+    pub async fn month(
+        &self,
+        commission_account: CommissionAccount,
+        month: Month,
+        now: Instant,
+    ) -> Result<MonthView> {
+        if self
+            .add_up(commission_account, now, STATEMENT_RECORDS_MAX)
+            .await?
+            == Reached::More
+        {
             return Err(Error::Unfinished);
         }
         let (from, until) = (self.calendar.start(month), self.calendar.until(month));
@@ -54,7 +63,7 @@ impl Payouts {
             after: through,
             through,
         };
-        Ok(match self.up_to(purse, month).await? {
+        Ok(match self.up_to(commission_account, month).await? {
             None => empty(Cents::ZERO, Cents::ZERO, Seq(0)),
             Some(row) if row.month != month.0 => {
                 empty(row.closing()?, row.accrued_through()?, row.through)
@@ -82,17 +91,17 @@ impl Payouts {
     /// The journal cannot be read.
     pub async fn records_of(
         &self,
-        purse: Purse,
+        commission_account: CommissionAccount,
         view: &MonthView,
         after: Option<Seq>,
         limit: usize,
-    ) -> Result<(Vec<Record>, bool)> {
+    ) -> Result<(Vec<JournalEntry>, bool)> {
         let after = after.map_or(view.after, |after| after.max(view.after));
         if after >= view.through {
             return Ok((Vec::new(), false));
         }
-        let query = RecordQuery {
-            of: Of::Account(purse.account),
+        let query = EntryQuery {
+            of: Of::Account(commission_account.account),
             after: Some(after),
             newest_first: false,
             limit: limit + 1,

@@ -2,23 +2,25 @@
 
 use super::calendar::Calendar;
 use super::customers::{Share, grow, passed, share};
-use super::earnings::{Purse, add_up};
+use super::earnings::{CommissionAccount, add_up};
 use super::month::Month;
 use jiff::tz::TimeZone;
 use ledger::{AccountKey, LinkCharge, Posting, Settlement};
 use proptest::prelude::*;
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId};
-use store::journal::{Body, Charge, ChargePricing, Identity, Kind, Namespace, Record, Seq};
-use store::records::{CommissionMonth, MoveKind};
+use store::catalog::{CommissionMonth, MoveKind};
+use store::journal::{
+    Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq,
+};
 
 const PLATFORM: TenantId = TenantId(1);
 const MUSTER: TenantId = TenantId(2);
 const ACME: TenantId = TenantId(3);
 const EUR: Currency = Currency::EUR;
 
-fn purse() -> Purse {
-    Purse {
+fn commission_account() -> CommissionAccount {
+    CommissionAccount {
         root: MUSTER,
         account: AccountKey::balance(MUSTER, EUR),
     }
@@ -50,8 +52,8 @@ fn charge(buyer: TenantId, seller: TenantId, settlement: Settlement, cents: i64)
     }
 }
 
-fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
-    Record {
+fn record(seq: i64, received_at: Instant, kind: Kind, body: EntryPayload) -> JournalEntry {
+    JournalEntry {
         seq: Seq(seq),
         kind,
         tenant: MUSTER,
@@ -65,7 +67,7 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
         at: received_at,
         received_at,
         content: [0; 16],
-        body: Body {
+        body: EntryPayload {
             currency: Some(EUR),
             ..body
         },
@@ -75,7 +77,7 @@ fn record(seq: i64, received_at: Instant, kind: Kind, body: Body) -> Record {
 }
 
 /// A call that muster sells for `received` and buys for `paid`.
-fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> Record {
+fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> JournalEntry {
     let charges = vec![
         charge(ACME, MUSTER, Settlement::Platform, received),
         charge(MUSTER, PLATFORM, Settlement::Platform, paid),
@@ -88,14 +90,14 @@ fn sale(seq: i64, at: Instant, received: i64, paid: i64) -> Record {
         } else {
             Kind::Rated
         },
-        Body {
+        EntryPayload {
             charges,
-            ..Body::default()
+            ..EntryPayload::default()
         },
     )
 }
 
-fn moved(seq: i64, at: Instant, kind: Kind, cents: i64) -> Record {
+fn moved(seq: i64, at: Instant, kind: Kind, cents: i64) -> JournalEntry {
     let (external, balance) = (
         AccountKey::external(MUSTER, EUR),
         AccountKey::balance(MUSTER, EUR),
@@ -114,9 +116,9 @@ fn moved(seq: i64, at: Instant, kind: Kind, cents: i64) -> Record {
         seq,
         at,
         kind,
-        Body {
+        EntryPayload {
             postings,
-            ..Body::default()
+            ..EntryPayload::default()
         },
     )
 }
@@ -161,7 +163,7 @@ fn months_follow_each_other_and_each_record_is_in_one() {
         moved(12, at("2027-01-05T00:00:00Z"), Kind::Payout, -110),
     ];
     let rows = add_up(
-        purse(),
+        commission_account(),
         None,
         Cents::ZERO,
         &records,
@@ -185,7 +187,7 @@ fn months_follow_each_other_and_each_record_is_in_one() {
     };
     let late = [sale(13, at("2027-01-31T23:59:59Z"), 10, 5)];
     let rows = add_up(
-        purse(),
+        commission_account(),
         Some(&closed),
         Cents::ZERO,
         &late,
@@ -208,13 +210,13 @@ fn what_a_reseller_collects_itself_is_not_the_platforms_to_pay() {
         1,
         at("2026-10-05T00:00:00Z"),
         Kind::Rated,
-        Body {
+        EntryPayload {
             charges,
-            ..Body::default()
+            ..EntryPayload::default()
         },
     );
     let rows = add_up(
-        purse(),
+        commission_account(),
         None,
         Cents::ZERO,
         &[moved(1, at("2026-10-01T00:00:00Z"), Kind::TopUp, 5000), own],
@@ -251,7 +253,7 @@ fn links() -> impl Strategy<Value = Vec<Links>> {
     )
 }
 
-fn of_links(seq: i64, &(tenant, sold, bought): &Links) -> Record {
+fn of_links(seq: i64, &(tenant, sold, bought): &Links) -> JournalEntry {
     let mut charges = Vec::new();
     charges.extend(
         sold.map(|(settlement, cents)| charge(TenantId(tenant + 10), MUSTER, settlement, cents)),
@@ -261,12 +263,12 @@ fn of_links(seq: i64, &(tenant, sold, bought): &Links) -> Record {
         seq,
         at("2026-10-05T00:00:00Z"),
         Kind::Rated,
-        Body {
+        EntryPayload {
             charges,
-            ..Body::default()
+            ..EntryPayload::default()
         },
     );
-    Record {
+    JournalEntry {
         tenant: TenantId(tenant),
         ..record
     }
@@ -313,11 +315,15 @@ fn commission_is_from_the_customer_and_what_is_bought_for_others_is_not() {
         ),
         ("not its business", (4, None, None), None),
     ] {
-        assert_eq!(share(&of_links(1, &links), purse()), Ok(want), "{case}");
+        assert_eq!(
+            share(&of_links(1, &links), commission_account()),
+            Ok(want),
+            "{case}"
+        );
     }
-    let dollars = Purse {
+    let dollars = CommissionAccount {
         account: AccountKey::balance(MUSTER, "USD".parse().unwrap()),
-        ..purse()
+        ..commission_account()
     };
     assert_eq!(share(&of_links(1, &(4, None, bought)), dollars), Ok(None));
 }
@@ -336,15 +342,15 @@ fn what_is_lost_while_those_below_gain_is_passed_on() {
         let charges = links
             .map(|(buyer, seller, cents)| charge(buyer, seller, Settlement::Platform, cents))
             .to_vec();
-        Record {
+        JournalEntry {
             tenant: ACME,
             ..record(
                 1,
                 at("2026-10-05T00:00:00Z"),
                 kind,
-                Body {
+                EntryPayload {
                     charges,
-                    ..Body::default()
+                    ..EntryPayload::default()
                 },
             )
         }
@@ -379,7 +385,7 @@ fn what_is_lost_while_those_below_gain_is_passed_on() {
         ),
     ] {
         assert_eq!(
-            passed(&chain(kind, prices), purse()),
+            passed(&chain(kind, prices), commission_account()),
             Ok(Cents(want)),
             "{case}"
         );
@@ -389,14 +395,14 @@ fn what_is_lost_while_those_below_gain_is_passed_on() {
 proptest! {
     #[test]
     fn customers_and_own_purchases_come_to_the_commission(links in links(), cut in 1..7_usize) {
-        let records: Vec<Record> = links.iter().enumerate().map(|(index, links)| of_links(index as i64 + 1, links)).collect();
-        let months = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
-        let whole = grow(purse(), None, true, &records).unwrap();
+        let records: Vec<JournalEntry> = links.iter().enumerate().map(|(index, links)| of_links(index as i64 + 1, links)).collect();
+        let months = add_up(commission_account(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
+        let whole = grow(commission_account(), None, true, &records).unwrap();
         let by_customer: i64 = whole.customers.iter().map(|one| one.cents.0).sum();
         prop_assert_eq!(by_customer - whole.after.own.0, months.last().unwrap().accrued_through().unwrap().0);
         let (mut position, mut sums) = (None, std::collections::BTreeMap::<TenantId, (i64, i64, i64)>::new());
         for piece in records.chunks(cut) {
-            let grown = grow(purse(), position, true, piece).unwrap();
+            let grown = grow(commission_account(), position, true, piece).unwrap();
             position = Some(grown.after);
             for one in grown.customers {
                 let sum = sums.entry(one.customer).or_default();
@@ -410,16 +416,16 @@ proptest! {
     #[test]
     fn however_it_is_read_the_months_are_the_same_and_add_up(history in history(), cut in 1..7_usize) {
         let mut now = at("2026-01-01T00:00:00Z");
-        let records: Vec<Record> = history.iter().enumerate().map(|(index, &(days, cents, is_sale))| {
+        let records: Vec<JournalEntry> = history.iter().enumerate().map(|(index, &(days, cents, is_sale))| {
             now = now.plus_secs(days * 86_400);
             let seq = index as i64 + 1;
             if is_sale { sale(seq, now, cents, cents / 3) } else { moved(seq, now, Kind::Adjustment, if cents == 0 { 1 } else { cents }) }
         }).collect();
-        let whole = add_up(purse(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
+        let whole = add_up(commission_account(), None, Cents::ZERO, &records, &Calendar::of(TimeZone::UTC)).unwrap();
         let mut pieces: Vec<CommissionMonth> = Vec::new();
         for piece in records.chunks(cut) {
             let latest = pieces.last().cloned();
-            let rows = add_up(purse(), latest.as_ref(), Cents::ZERO, piece, &Calendar::of(TimeZone::UTC)).unwrap();
+            let rows = add_up(commission_account(), latest.as_ref(), Cents::ZERO, piece, &Calendar::of(TimeZone::UTC)).unwrap();
             if latest.as_ref().is_some_and(|latest| latest.closed_at.is_none()) {
                 pieces.pop();
             }

@@ -9,9 +9,9 @@
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::programs::{Folders, Program, Working};
 use super::{BackupError, Result};
+use crate::catalog::Restoration;
 use crate::db::{OpenError, name_of, restoring};
 use crate::postgres::SNAPSHOT;
-use crate::records::Restoration;
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
@@ -368,8 +368,8 @@ fn environment(options: &PgConnectOptions) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Catalog;
     use crate::db::{Db, PostgresOptions};
-    use crate::records::Records;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[test]
@@ -512,7 +512,7 @@ mod tests {
                 .await
                 .unwrap();
             assert_eq!(
-                Records::new(&db).restoration().await.unwrap(),
+                Catalog::new(&db).restoration().await.unwrap(),
                 Some(RESTORATION)
             );
             db.close().await;

@@ -9,8 +9,8 @@
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::{Advance, BackupError, Result};
 use crate::acknowledged;
+use crate::catalog::{MARK_RESTORED, RESTORATION, Restoration};
 use crate::db::{BUSY_TIMEOUT, lock_beside};
-use crate::records::{MARK_RESTORED, RESTORATION, Restoration};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::fs::{DirBuilder, File, OpenOptions};

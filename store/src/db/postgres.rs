@@ -5,7 +5,7 @@
 //! for a lock, for a statement, and a transaction whose process stalls is ended by the server.
 
 use super::restoring::{self, Restoring};
-use super::{Db, wall};
+use super::{Db, row_security};
 use crate::schema_version;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
@@ -27,7 +27,7 @@ const MIGRATE_PAUSE: Duration = Duration::from_millis(200);
 /// The schema.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
-/// In `meta` while an installation is being moved here (`crate::moving`): what is here is not all
+/// In `meta` while an installation is being moved here (`crate::transfer`): what is here is not all
 /// of it.
 pub(crate) const MOVING: &str = "moving";
 const IS_MIGRATED: &str = "select to_regclass('_sqlx_migrations') is not null";
@@ -77,7 +77,7 @@ impl Default for PostgresOptions {
 pub struct Postgres {
     pub(crate) pool: PgPool,
     /// There is a role that sees one root only.
-    pub(super) walled: bool,
+    pub(super) has_row_security: bool,
 }
 
 /// Why a PostgreSQL database cannot be used.
@@ -126,11 +126,14 @@ impl Db {
             .statement_cache_capacity(STATEMENTS_MAX)
             .disable_statement_logging();
         let server = name_of(&connect);
-        let walled = prepare(&connect, &server, options.creates).await?;
+        let has_row_security = prepare(&connect, &server, options.creates).await?;
         let pool = pool(connect, options)
             .await
             .map_err(|error| OpenError::Connect { server, error })?;
-        Ok(Self::Postgres(Postgres { pool, walled }))
+        Ok(Self::Postgres(Postgres {
+            pool,
+            has_row_security,
+        }))
     }
 }
 
@@ -199,13 +202,13 @@ async fn prepare(
             why,
         });
     }
-    let walled = migrate(&mut connection)
+    let has_row_security = migrate(&mut connection)
         .await
         .map_err(|error| OpenError::Migrate {
             server: server.to_owned(),
             error,
         })?;
-    if !walled {
+    if !has_row_security {
         tracing::warn!(
             "this user may not make the role centwise_reader: no second wall between roots (see \
                 docs/operations.md)"
@@ -222,7 +225,7 @@ async fn prepare(
         });
     }
     connection.close().await.map_err(unreachable)?;
-    Ok(walled)
+    Ok(has_row_security)
 }
 
 /// What to say if a newer program has changed the tables.
@@ -260,7 +263,7 @@ async fn migrate_once(connection: &mut PgConnection) -> Result<bool, MigrateErro
     if matches!(restoring::look(connection).await?, Restoring::Done) {
         restoring::mark(connection).await?;
     }
-    Ok(wall::raise(connection).await?)
+    Ok(row_security::raise(connection).await?)
 }
 
 /// Did another process create the same at the same time?

@@ -2,7 +2,7 @@
 //! before the first table of the backup is there until the database is opened. `pg_restore` commits
 //! everything at once, and nobody can add to its transaction.
 
-use crate::records::{MARK_RESTORED, RESTORATION, Restoration};
+use crate::catalog::{MARK_RESTORED, RESTORATION, Restoration};
 use sqlx::postgres::PgConnection;
 use sqlx::{Connection, Executor};
 

@@ -4,7 +4,7 @@
 use super::{Db, PostgresOptions};
 use crate::journal::Journal;
 use crate::postgres::PostgresJournal;
-use crate::suite::{ACME, CENT, ROOT, till::Till};
+use crate::suite::{ACME, CENT, ROOT, test_ledger::TestLedger};
 use sqlx::PgPool;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,12 +102,12 @@ async fn migrated() -> Option<(PgPool, test_postgres::Database)> {
     let db = Db::open_postgres(database.url(), &PostgresOptions::default())
         .await
         .unwrap();
-    let mut till = Till::default();
-    till.sale(ROOT, ACME, "a", CENT);
+    let mut test_ledger = TestLedger::default();
+    test_ledger.sale(ROOT, ACME, "a", CENT);
     PostgresJournal::open(&db)
         .await
         .unwrap()
-        .commit(till.ring_up())
+        .commit(test_ledger.ring_up())
         .await
         .unwrap();
     let Db::Postgres(db) = db else { unreachable!() };

@@ -1,6 +1,6 @@
 //! Which states a batch touches, and under which roots.
 
-use super::{CounterKey, MemberKey, Seq};
+use super::{CounterKey, DistinctValueKey, Seq};
 use ledger::{AccountKey, Balance};
 use rating::fast::FastMap;
 use rating::{TenantId, ids::HoldId};
@@ -12,9 +12,9 @@ pub struct StateKeys {
     /// Leaf customers whose carries are needed.
     pub carries: Vec<TenantId>,
     pub counters: Vec<CounterKey>,
-    pub members: Vec<MemberKey>,
+    pub distinct_values: Vec<DistinctValueKey>,
     /// Counters of which every member is needed (a void of `max` or `latest`).
-    pub all_members: Vec<CounterKey>,
+    pub all_distinct_values: Vec<CounterKey>,
     pub holds: Vec<HoldId>,
     /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered
     /// without the disk.
@@ -44,7 +44,7 @@ pub enum KeysOf {
     Accounts,
     Carries,
     Counters,
-    Members,
+    DistinctValues,
     AllMembers,
     Holds,
     OpenHolds,
@@ -67,8 +67,8 @@ impl StateKeys {
                 self.accounts.len(),
                 self.carries.len(),
                 self.counters.len(),
-                self.members.len(),
-                self.all_members.len(),
+                self.distinct_values.len(),
+                self.all_distinct_values.len(),
                 self.holds.len(),
                 self.open_holds.len(),
             ];

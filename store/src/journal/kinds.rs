@@ -25,7 +25,7 @@ pub enum Namespace {
 pub enum Kind {
     /// Usage that was priced and posted.
     Rated = 1,
-    /// Usage that happened and could not be priced (`Body::reason`).
+    /// Usage that happened and could not be priced (`EntryPayload::reason`).
     Unrated = 2,
     /// A kept event priced later (`refers_to`: the unrated record).
     RatedLater = 3,

@@ -263,7 +263,7 @@ pub(super) mod tail {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Body;
+    use super::super::EntryPayload;
     use super::*;
     use rating::Exact;
     use rating::segments::Charged;
@@ -281,7 +281,7 @@ mod tests {
         hold: Option<rating::ids::HoldId>,
         held: Vec<(ledger::AccountKey, rating::Cents)>,
         expires_at: Option<rating::Instant>,
-        member: Option<String>,
+        distinct_value: Option<String>,
     }
 
     #[test]
@@ -298,15 +298,15 @@ mod tests {
             hold: None,
             held: Vec::new(),
             expires_at: None,
-            member: Some("m".to_owned()),
+            distinct_value: Some("m".to_owned()),
         };
         let old = postcard::to_allocvec(&before).unwrap();
-        let body: Body = postcard::from_bytes(&old).unwrap();
+        let body: EntryPayload = postcard::from_bytes(&old).unwrap();
         assert_eq!(
             (
                 body.reason.as_str(),
                 body.refers_to,
-                body.member.as_deref(),
+                body.distinct_value.as_deref(),
                 &body.trail.steps
             ),
             ("no_rate", Some(Seq(7)), Some("m"), &None)
@@ -358,18 +358,20 @@ mod tests {
             })
         });
         for trail in trails.filter(|trail| *trail != Trail::default()) {
-            let body = Body {
+            let body = EntryPayload {
                 trail,
-                ..Body::default()
+                ..EntryPayload::default()
             };
             let packed = postcard::to_allocvec(&body).unwrap();
-            assert_eq!(postcard::from_bytes::<Body>(&packed).unwrap(), body);
-            assert!(postcard::from_bytes::<Body>(&packed[..packed.len() - 2]).is_err());
+            assert_eq!(postcard::from_bytes::<EntryPayload>(&packed).unwrap(), body);
+            assert!(postcard::from_bytes::<EntryPayload>(&packed[..packed.len() - 2]).is_err());
             let mut later = packed;
-            let at = postcard::to_allocvec(&Body::default()).unwrap().len();
+            let at = postcard::to_allocvec(&EntryPayload::default())
+                .unwrap()
+                .len();
             later[at] = 4;
             assert!(
-                postcard::from_bytes::<Body>(&later).is_err(),
+                postcard::from_bytes::<EntryPayload>(&later).is_err(),
                 "of a version that is not known"
             );
         }
@@ -409,7 +411,7 @@ mod tests {
             },
             vec![place],
         );
-        let mut old = postcard::to_allocvec(&Body::default()).unwrap();
+        let mut old = postcard::to_allocvec(&EntryPayload::default()).unwrap();
         old.push(2);
         old.extend(
             postcard::to_allocvec(&Before(
@@ -420,15 +422,15 @@ mod tests {
             ))
             .unwrap(),
         );
-        let body = Body {
+        let body = EntryPayload {
             trail: Trail {
                 steps: Some(Box::new(steps)),
                 key: None,
             },
-            ..Body::default()
+            ..EntryPayload::default()
         };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
-        assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
+        assert_eq!(postcard::from_bytes::<EntryPayload>(&old).unwrap(), body);
     }
 
     #[test]
@@ -440,19 +442,19 @@ mod tests {
             corrects: Some(Seq(7)),
             ..Steps::default()
         };
-        let mut old = postcard::to_allocvec(&Body::default()).unwrap();
+        let mut old = postcard::to_allocvec(&EntryPayload::default()).unwrap();
         old.push(1);
         old.extend(
             postcard::to_allocvec(&Before(Vec::new(), steps.previous, steps.corrects)).unwrap(),
         );
-        let body = Body {
+        let body = EntryPayload {
             trail: Trail {
                 steps: Some(Box::new(steps)),
                 key: None,
             },
-            ..Body::default()
+            ..EntryPayload::default()
         };
         assert_eq!(postcard::to_allocvec(&body).unwrap(), old);
-        assert_eq!(postcard::from_bytes::<Body>(&old).unwrap(), body);
+        assert_eq!(postcard::from_bytes::<EntryPayload>(&old).unwrap(), body);
     }
 }

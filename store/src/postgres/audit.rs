@@ -1,16 +1,16 @@
 //! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is
 //! worked on. A root whose first months were dropped begins at its opening.
 
-use super::heads::{self, Head};
-use super::known::Delta;
+use super::chain_heads::{self, Head};
+use super::root_cache::Delta;
 use super::rows::{
     account, batch, bytes, carries, counter, hash, hold, int, optional_int, small, text,
 };
-use super::{openings, sql};
+use super::{opening_balances, sql};
+use crate::catalog;
 use crate::db::Db;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq, State};
-use crate::records;
 use crate::verify::{Audit, Stored, StoredRow};
 use rating::TenantId;
 use sqlx::postgres::PgRow;
@@ -36,7 +36,7 @@ pub async fn verify(pool: &PgPool) -> Result<Vec<Check>> {
     sqlx::raw_sql(sql::NO_TIMEOUT)
         .execute(&mut *snapshot)
         .await?;
-    checks.extend(records::checks_of_postgres(&mut snapshot).await?);
+    checks.extend(catalog::checks_of_postgres(&mut snapshot).await?);
     Ok(checks)
 }
 
@@ -63,20 +63,20 @@ pub async fn audit(
     sqlx::raw_sql(sql::NO_TIMEOUT)
         .execute(&mut *snapshot)
         .await?;
-    let heads = heads::every(&mut snapshot).await?;
+    let chain_heads = chain_heads::every(&mut snapshot).await?;
     let keys = personal_keys(&mut snapshot).await?;
-    let records: i64 = heads
+    let records: i64 = chain_heads
         .iter()
-        .map(|head| head.last_seq - heads::first_seq(head.number) + 1)
+        .map(|head| head.last_seq - chain_heads::first_seq(head.number) + 1)
         .sum();
     let mut audit = Audit::new(keys, records.unsigned_abs());
     let mut totals = HashMap::new();
-    for head in &heads {
+    for head in &chain_heads {
         let mut edge = Edge {
             batch: 0,
-            seq: heads::first_seq(head.number) - 1,
+            seq: chain_heads::first_seq(head.number) - 1,
         };
-        match openings::of(&mut snapshot, head.root).await? {
+        match opening_balances::of(&mut snapshot, head.root).await? {
             Some(opening) => {
                 edge = Edge {
                     batch: opening.batch,
@@ -97,13 +97,13 @@ pub async fn audit(
         audit.end_root(&stored);
     }
     while audit.identities().next_pass() {
-        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| {
+        audit = stream_identities(&mut snapshot, &chain_heads, audit, |audit, row| {
             audit.identities().add(row)
         })
         .await?;
     }
     if audit.identities().has_suspects() {
-        audit = stream_identities(&mut snapshot, &heads, audit, |audit, row| {
+        audit = stream_identities(&mut snapshot, &chain_heads, audit, |audit, row| {
             audit.identities().confirm(row)
         })
         .await?;
@@ -154,11 +154,11 @@ async fn joined(working: tokio::task::JoinHandle<Result<Audit>>) -> Result<Audit
 
 async fn stream_identities(
     conn: &mut PgConnection,
-    heads: &[Head],
+    chain_heads: &[Head],
     mut audit: Audit,
     each: fn(&mut Audit, &Row<'_>),
 ) -> Result<Audit> {
-    for head in heads {
+    for head in chain_heads {
         let mut seq = 0_i64;
         loop {
             let rows = sqlx::query(sql::AUDIT_IDENTITIES)
@@ -268,7 +268,7 @@ pub async fn stored(conn: &mut PgConnection, head: &Head, begun: Seq) -> Result<
     }
     for row in sqlx::query(sql::STATES_SINCE)
         .bind(vec![root])
-        .bind(vec![head.folded])
+        .bind(vec![head.materialized_through])
         .fetch_all(&mut *conn)
         .await?
     {
@@ -304,6 +304,6 @@ pub async fn stored(conn: &mut PgConnection, head: &Head, begun: Seq) -> Result<
     let begun = (head.batch > 0).then_some((head.root, head.hash));
     Ok(Stored {
         state,
-        heads: begun.into_iter().collect(),
+        chain_heads: begun.into_iter().collect(),
     })
 }

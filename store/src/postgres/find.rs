@@ -1,11 +1,11 @@
 //! Records by identity.
 
-use super::heads::ids;
+use super::chain_heads::ids;
 use super::keys::has_time;
-use super::known::{Known, Recent};
+use super::root_cache::{Recent, RootSnapshot};
 use super::rows::{int, record};
 use super::{Shared, sql};
-use crate::journal::{JournalError, Keyed, Namespace, Record, Result};
+use crate::journal::{JournalEntry, JournalError, Keyed, Namespace, Result};
 use rating::TenantId;
 use rating::fast::FastMap;
 use sqlx::types::Uuid;
@@ -26,11 +26,11 @@ impl Wanted {
     pub fn unknown(
         shared: &Shared,
         identities: &[Keyed<'_>],
-        known: &FastMap<TenantId, Known>,
+        known: &FastMap<TenantId, RootSnapshot>,
     ) -> Self {
         Self::some(shared, identities, |root, key| match known.get(&root) {
             Some(known) if known.head.batch == 0 => false,
-            Some(Known {
+            Some(RootSnapshot {
                 recent: Some(recent),
                 ..
             }) => recent.has(key) != Some(false),
@@ -82,9 +82,9 @@ impl Wanted {
         let mut roots: Vec<TenantId> = self.0.iter().map(|(root, ..)| TenantId(*root)).collect();
         roots.dedup();
         if !roots.is_empty() {
-            let heads = super::heads::read(conn, &roots).await?;
+            let chain_heads = super::chain_heads::read(conn, &roots).await?;
             self.0.retain(|(root, ..)| {
-                heads
+                chain_heads
                     .iter()
                     .any(|head| head.root.0 == *root && head.batch > 0)
             });
@@ -98,7 +98,7 @@ pub async fn find(
     conn: &mut PgConnection,
     wanted: &Wanted,
     identities: &[Keyed<'_>],
-    found: &mut [Option<Arc<Record>>],
+    found: &mut [Option<Arc<JournalEntry>>],
 ) -> Result<()> {
     if wanted.is_empty() {
         return Ok(());
@@ -132,7 +132,7 @@ pub async fn find(
 /// From where on the newest identities of these roots are known from now on.
 pub async fn learn_recent(
     conn: &mut PgConnection,
-    known: &mut FastMap<TenantId, Known>,
+    known: &mut FastMap<TenantId, RootSnapshot>,
 ) -> Result<()> {
     let new = known.values_mut().filter(|known| known.recent.is_none());
     let (mut empty, mut roots) = (Vec::new(), Vec::new());

@@ -1,12 +1,12 @@
 //! A quick look at a database: what `health-check` reports. Costs nothing that grows with the
 //! journal.
 
-use super::{audit, heads, sql};
+use super::{audit, chain_heads, sql};
+use crate::catalog::{CLOCK_STEP, RESTORATION, late_and_lately, undelivered};
 use crate::credit_look::OVER_CAP;
 use crate::db::Db;
 use crate::journal::{JournalError, Result, Seq, State};
 use crate::payments_look::{LATE_SECS, LOOK, Row, STUCK_SECS};
-use crate::records::{CLOCK_STEP, RESTORATION, late_and_lately, undelivered};
 use crate::sqlite::health::{
     Health, NAMED_MAX, Overdrawn, carried, clock_step, overdrawn, restoration, unbalanced,
 };
@@ -22,9 +22,9 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
         ));
     };
     let mut snapshot = db.pool.begin_with(sql::SNAPSHOT).await?;
-    let heads = heads::every(&mut snapshot).await?;
+    let chain_heads = chain_heads::every(&mut snapshot).await?;
     let mut state = State::default();
-    for head in &heads {
+    for head in &chain_heads {
         let of_root = audit::stored(&mut snapshot, head, Seq(i64::MAX))
             .await?
             .state;
@@ -76,9 +76,9 @@ pub async fn look_at_database(db: &Db, now: Instant) -> Result<Health> {
             .bind(since)
             .fetch_one(&mut *snapshot)
             .await?,
-        records: heads
+        records: chain_heads
             .iter()
-            .map(|head| head.last_seq - heads::first_seq(head.number) + 1)
+            .map(|head| head.last_seq - chain_heads::first_seq(head.number) + 1)
             .sum(),
         last_record_at: last.map(Instant),
         unrated: sqlx::query_scalar(sql::COUNT_UNRATED)

@@ -1,13 +1,15 @@
-//! An empty database that another's books are moved into: what `crate::moving` asks of PostgreSQL.
+//! An empty database that another's books are moved into: what `crate::transfer` asks of PostgreSQL.
 //!
 //! From [`Import::claim`] to [`Import::release`] a mark in `meta` keeps everybody else from opening
 //! it.
 
-use super::known::Delta;
+use super::root_cache::Delta;
 use super::rows::{int, small, text};
-use super::{PostgresJournal, Rows, heads, sql, write};
+use super::{PostgresJournal, Rows, chain_heads, sql, write};
 use crate::db::{Db, MOVING, Postgres};
-use crate::journal::{Batch, Journal, JournalError, Member, MemberKey, Placed, Result, Seq};
+use crate::journal::{
+    Batch, DistinctValue, DistinctValueKey, Journal, JournalError, Placed, Result, Seq,
+};
 use crate::sqlite::rows::account_kind;
 use ledger::{AccountKind, Hold};
 use rating::{Currency, TenantId};
@@ -103,9 +105,9 @@ impl Import {
 
     /// Gives these roots their numbers, in this order.
     pub async fn number(&self, roots: &[TenantId]) -> Result<HashMap<TenantId, i64>> {
-        heads::make(&self.journal.shared, roots.iter().copied()).await?;
-        let heads = heads::every(&mut *self.pool.acquire().await?).await?;
-        Ok(heads
+        chain_heads::make(&self.journal.shared, roots.iter().copied()).await?;
+        let chain_heads = chain_heads::every(&mut *self.pool.acquire().await?).await?;
+        Ok(chain_heads
             .into_iter()
             .map(|head| (head.root, head.number))
             .collect())
@@ -113,7 +115,7 @@ impl Import {
 
     /// The first seq of a root with this number.
     pub const fn first_seq(number: i64) -> Seq {
-        Seq(heads::first_seq(number))
+        Seq(chain_heads::first_seq(number))
     }
 
     pub async fn commit(&self, batch: Batch) -> Result<Placed> {
@@ -165,8 +167,11 @@ impl Import {
         write::holds(&mut *self.pool.acquire().await?, holds).await
     }
 
-    pub async fn put_members(&self, members: &[(TenantId, MemberKey, Member)]) -> Result<()> {
-        write::members(&mut *self.pool.acquire().await?, members).await
+    pub async fn put_distinct_values(
+        &self,
+        distinct_values: &[(TenantId, DistinctValueKey, DistinctValue)],
+    ) -> Result<()> {
+        write::distinct_values(&mut *self.pool.acquire().await?, distinct_values).await
     }
 
     /// The rows of states include every batch; and the planner learns what is in these tables.
@@ -249,8 +254,8 @@ impl Counting {
     }
 
     /// How many, and how often they were reported.
-    pub async fn members(&mut self) -> Result<[i128; 2]> {
-        let row = sqlx::query(sql::SUM_MEMBERS)
+    pub async fn distinct_values(&mut self) -> Result<[i128; 2]> {
+        let row = sqlx::query(sql::SUM_DISTINCT_VALUES)
             .fetch_one(&mut *self.0)
             .await?;
         Ok([i128::from(int(&row, 0)?), sum(&row, 1)?])

@@ -1,10 +1,11 @@
 //! States by key: from what is known of a root, the rest from rows in one statement per kind.
 
-use super::known::{Known, Missing, poisoned};
-use super::rows::{account, carries, counter, hold, int, member, small};
-use super::{Shared, heads, sql};
+use super::root_cache::{Missing, RootSnapshot, poisoned};
+use super::rows::{account, carries, counter, distinct_value, hold, int, small};
+use super::{Shared, chain_heads, sql};
 use crate::journal::{
-    Amendment, CounterKey, JournalError, KeysOf, Kind, MemberKey, Result, Seq, State, StateKeys,
+    Amendment, CounterKey, DistinctValueKey, JournalError, KeysOf, Kind, Result, Seq, State,
+    StateKeys,
 };
 use ledger::HoldState;
 use rating::fast::FastMap;
@@ -14,24 +15,24 @@ use sqlx::postgres::PgRow;
 use std::collections::{BTreeSet, HashMap};
 
 /// Keys by the root they belong to, as `load` answers them from memory or rows.
-pub type Roots = FastMap<TenantId, Known>;
+pub type Roots = FastMap<TenantId, RootSnapshot>;
 
 /// Everything of locked roots, through their transaction.
 pub async fn load_locked(
     conn: &mut PgConnection,
     keys: &StateKeys,
     roots: &mut Roots,
-    homes: &Homes,
+    tenant_roots: &TenantRoots,
 ) -> Result<State> {
     let mut state = State::default();
-    let missing = from_memory(keys, |root| roots.get(&root), homes, &mut state);
+    let missing = from_memory(keys, |root| roots.get(&root), tenant_roots, &mut state);
     read_rows(conn, &missing, &mut state).await?;
     for (root, missing) in &missing {
         if let Some(known) = roots.get_mut(root) {
             known.learn(missing, &state);
         }
     }
-    read_members(conn, keys, homes, &mut state).await?;
+    read_distinct_values(conn, keys, tenant_roots, &mut state).await?;
     read_holds(conn, keys, &mut state).await?;
     open_holds(keys, roots, &mut state);
     Ok(state)
@@ -39,9 +40,9 @@ pub async fn load_locked(
 
 /// Roots of tenants whose keys came without one.
 #[derive(Debug, Default)]
-pub struct Homes(HashMap<TenantId, TenantId>);
+pub struct TenantRoots(HashMap<TenantId, TenantId>);
 
-impl Homes {
+impl TenantRoots {
     fn of(&self, root: Option<TenantId>, tenant: TenantId) -> Option<TenantId> {
         root.or_else(|| self.0.get(&tenant).copied())
     }
@@ -59,14 +60,14 @@ impl Homes {
         keys.runs(KeysOf::Counters, &keys.counters)
             .filter(|(r, _)| unknown(r))
             .for_each(|(_, run)| tenants.extend(run.iter().map(|k| k.buyer)));
-        let mut homes = HashMap::new();
+        let mut tenant_roots = HashMap::new();
         if !tenants.is_empty() {
             {
-                let known = shared.homes.lock().map_err(poisoned)?;
+                let known = shared.tenant_roots.lock().map_err(poisoned)?;
                 tenants.retain(|tenant| {
                     known
                         .get(tenant)
-                        .is_none_or(|root| homes.insert(*tenant, *root).is_some())
+                        .is_none_or(|root| tenant_roots.insert(*tenant, *root).is_some())
                 });
             }
             let mut conn = shared.pool.acquire().await?;
@@ -76,11 +77,11 @@ impl Homes {
                 .fetch_all(&mut *conn)
                 .await?
             {
-                homes.insert(TenantId(int(&row, 0)?), TenantId(int(&row, 1)?));
+                tenant_roots.insert(TenantId(int(&row, 0)?), TenantId(int(&row, 1)?));
             }
-            shared.learn_homes(&homes)?;
+            shared.learn_tenant_roots(&tenant_roots)?;
         }
-        Ok(Self(homes))
+        Ok(Self(tenant_roots))
     }
 
     /// Every root that these keys belong to.
@@ -92,15 +93,15 @@ impl Homes {
 
 fn from_memory<'a>(
     keys: &StateKeys,
-    of: impl Fn(TenantId) -> Option<&'a Known>,
-    homes: &Homes,
+    of: impl Fn(TenantId) -> Option<&'a RootSnapshot>,
+    tenant_roots: &TenantRoots,
     state: &mut State,
 ) -> HashMap<TenantId, Missing> {
     let mut missing: HashMap<TenantId, Missing> = HashMap::new();
     for (root, run) in keys.runs(KeysOf::Accounts, &keys.accounts) {
         for key in run {
             if !state.accounts.contains_key(key)
-                && let Some(known) = homes.of(root, key.tenant).and_then(&of)
+                && let Some(known) = tenant_roots.of(root, key.tenant).and_then(&of)
             {
                 known.account(*key, state, missing.entry(known.head.root).or_default());
             }
@@ -109,7 +110,7 @@ fn from_memory<'a>(
     for (root, run) in keys.runs(KeysOf::Carries, &keys.carries) {
         for key in run {
             if !state.carries.contains_key(key)
-                && let Some(known) = homes.of(root, *key).and_then(&of)
+                && let Some(known) = tenant_roots.of(root, *key).and_then(&of)
             {
                 known.carries(*key, state, missing.entry(known.head.root).or_default());
             }
@@ -118,7 +119,7 @@ fn from_memory<'a>(
     for (root, run) in keys.runs(KeysOf::Counters, &keys.counters) {
         for key in run {
             if !state.counters.contains_key(key)
-                && let Some(known) = homes.of(root, key.buyer).and_then(&of)
+                && let Some(known) = tenant_roots.of(root, key.buyer).and_then(&of)
             {
                 known.counter(*key, state, missing.entry(known.head.root).or_default());
             }
@@ -202,17 +203,17 @@ fn values<T>(rows: Vec<PgRow>, value: fn(&PgRow) -> Result<T>) -> Result<Vec<T>>
     rows.iter().map(value).collect()
 }
 
-async fn read_members(
+async fn read_distinct_values(
     conn: &mut PgConnection,
     keys: &StateKeys,
-    homes: &Homes,
+    tenant_roots: &TenantRoots,
     state: &mut State,
 ) -> Result<()> {
-    let of = |root: Option<TenantId>, key: &MemberKey| {
-        Some((homes.of(root, key.counter.buyer)?, key.counter))
+    let of = |root: Option<TenantId>, key: &DistinctValueKey| {
+        Some((tenant_roots.of(root, key.counter.buyer)?, key.counter))
     };
     let (mut counters, mut names) = (Vec::new(), Vec::new());
-    for (root, run) in keys.runs(KeysOf::Members, &keys.members) {
+    for (root, run) in keys.runs(KeysOf::DistinctValues, &keys.distinct_values) {
         for key in run {
             counters.extend(of(root, key));
             names.push(key.value.as_str());
@@ -220,33 +221,33 @@ async fn read_members(
     }
     if !counters.is_empty() && counters.len() == names.len() {
         let [roots, buyers, rate_keys] = counter_columns(&counters);
-        let query = sqlx::query(sql::MEMBERS_OF)
+        let query = sqlx::query(sql::DISTINCT_VALUES_OF)
             .bind(roots)
             .bind(buyers)
             .bind(rate_keys)
             .bind(months(&counters))
             .bind(names);
         state
-            .members
-            .extend(values(query.fetch_all(&mut *conn).await?, member)?);
+            .distinct_values
+            .extend(values(query.fetch_all(&mut *conn).await?, distinct_value)?);
     }
     let mut counters = Vec::new();
-    for (root, run) in keys.runs(KeysOf::AllMembers, &keys.all_members) {
+    for (root, run) in keys.runs(KeysOf::AllMembers, &keys.all_distinct_values) {
         counters.extend(
             run.iter()
-                .filter_map(|key| Some((homes.of(root, key.buyer)?, *key))),
+                .filter_map(|key| Some((tenant_roots.of(root, key.buyer)?, *key))),
         );
     }
     if !counters.is_empty() {
         let [roots, buyers, rate_keys] = counter_columns(&counters);
-        let query = sqlx::query(sql::ALL_MEMBERS_OF)
+        let query = sqlx::query(sql::ALL_DISTINCT_VALUES_OF)
             .bind(roots)
             .bind(buyers)
             .bind(rate_keys)
             .bind(months(&counters));
         state
-            .members
-            .extend(values(query.fetch_all(conn).await?, member)?);
+            .distinct_values
+            .extend(values(query.fetch_all(conn).await?, distinct_value)?);
     }
     Ok(())
 }
@@ -361,7 +362,7 @@ pub async fn home_of(
     conn: &mut PgConnection,
     tenant: TenantId,
 ) -> Result<Option<TenantId>> {
-    if let Some(root) = shared.homes.lock().map_err(poisoned)?.get(&tenant) {
+    if let Some(root) = shared.tenant_roots.lock().map_err(poisoned)?.get(&tenant) {
         return Ok(Some(*root));
     }
     let Some(row) = sqlx::query(sql::ROOTS_OF_TENANTS)
@@ -372,7 +373,7 @@ pub async fn home_of(
         return Ok(None);
     };
     let root = TenantId(int(&row, 1)?);
-    shared.learn_homes(&HashMap::from([(tenant, root)]))?;
+    shared.learn_tenant_roots(&HashMap::from([(tenant, root)]))?;
     Ok(Some(root))
 }
 
@@ -380,12 +381,12 @@ pub async fn home_of(
 async fn at_hand(
     shared: &Shared,
     keys: &StateKeys,
-    homes: &Homes,
+    tenant_roots: &TenantRoots,
     roots: &[TenantId],
 ) -> Result<Option<State>> {
     let others = [
-        keys.members.len(),
-        keys.all_members.len(),
+        keys.distinct_values.len(),
+        keys.all_distinct_values.len(),
         keys.holds.len(),
         keys.open_holds.len(),
         keys.amendments.len(),
@@ -393,36 +394,36 @@ async fn at_hand(
     if others.iter().any(|count| *count > 0) {
         return Ok(None);
     }
-    let heads = heads::read(&mut *shared.pool.acquire().await?, roots).await?;
-    let shelf = shared.shelf.lock().map_err(poisoned)?;
-    let is_new = |head: &heads::Head| {
-        shelf
+    let chain_heads = chain_heads::read(&mut *shared.pool.acquire().await?, roots).await?;
+    let root_cache = shared.root_cache.lock().map_err(poisoned)?;
+    let is_new = |head: &chain_heads::Head| {
+        root_cache
             .get(head.root)
             .is_some_and(|known| known.head == *head)
     };
-    if heads.len() < roots.len() || !heads.iter().all(is_new) {
+    if chain_heads.len() < roots.len() || !chain_heads.iter().all(is_new) {
         return Ok(None);
     }
     let mut state = State::default();
-    let missing = from_memory(keys, |root| shelf.get(root), homes, &mut state);
+    let missing = from_memory(keys, |root| root_cache.get(root), tenant_roots, &mut state);
     Ok(missing.is_empty().then_some(state))
 }
 
 /// Without locks: one moment of the database.
 pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
-    let homes = Homes::find(shared, keys).await?;
-    let roots: Vec<TenantId> = homes.roots(keys).into_iter().collect();
-    if let Some(state) = at_hand(shared, keys, &homes, &roots).await? {
+    let tenant_roots = TenantRoots::find(shared, keys).await?;
+    let roots: Vec<TenantId> = tenant_roots.roots(keys).into_iter().collect();
+    if let Some(state) = at_hand(shared, keys, &tenant_roots, &roots).await? {
         return Ok(state);
     }
     let mut snapshot = shared.pool.begin_with(sql::SNAPSHOT).await?;
-    let heads = if roots.is_empty() {
+    let chain_heads = if roots.is_empty() {
         Vec::new()
     } else {
-        heads::read(&mut snapshot, &roots).await?
+        chain_heads::read(&mut snapshot, &roots).await?
     };
-    let mut known = heads::known_as_of(shared, &mut snapshot, heads).await?;
-    let state = load_locked(&mut snapshot, keys, &mut known, &homes).await;
+    let mut known = chain_heads::known_as_of(shared, &mut snapshot, chain_heads).await?;
+    let state = load_locked(&mut snapshot, keys, &mut known, &tenant_roots).await;
     shared.shelve(known)?;
     let mut state = state?;
     open_holds_alone(&mut snapshot, keys, &mut state).await?;

@@ -11,28 +11,28 @@
 //! arrival there.
 
 mod audit;
+mod chain_heads;
 mod columns;
 mod copy;
 mod find;
-mod heads;
 mod health;
 pub(crate) mod import;
 mod keys;
-mod known;
 mod load;
 mod months;
-mod openings;
+mod opening_balances;
 mod read;
 mod ready;
 pub mod retention;
+mod root_cache;
 mod rows;
 mod session;
 mod sql;
 mod write;
 
 pub(crate) use copy::Rows;
-pub(crate) use known::Delta;
 pub(crate) use months::Month;
+pub(crate) use root_cache::Delta;
 
 pub use audit::verify_database;
 pub use health::look_at_database;
@@ -40,15 +40,15 @@ pub(crate) use sql::{NO_TIMEOUT, SNAPSHOT};
 
 use crate::db::Db;
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Lanes, Locking, Name, Namespace, Placed,
-    Record, RecordQuery, Reporter, Result, State, StateKeys,
+    Batch, Beginning, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Lanes,
+    Locking, Name, Namespace, Placed, Reporter, Result, State, StateKeys,
 };
 use async_trait::async_trait;
 use keys::{SECRET_BYTES, Secret};
-use known::{Known, Shelf, poisoned};
 use ledger::Hold;
 use rating::fast::FastMap;
 use rating::{Instant, TenantId};
+use root_cache::{RootCache, RootSnapshot, poisoned};
 use sqlx::PgPool;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -93,11 +93,11 @@ struct Shared {
     /// See [`Lanes`].
     may_be_undone: bool,
     secret: Secret,
-    shelf: Mutex<Shelf>,
+    root_cache: Mutex<RootCache>,
     /// Roots by number.
     numbers: Mutex<HashMap<i64, TenantId>>,
     /// Roots of tenants.
-    homes: Mutex<HashMap<TenantId, TenantId>>,
+    tenant_roots: Mutex<HashMap<TenantId, TenantId>>,
     /// Months whose tables are there.
     months: Mutex<HashSet<Month>>,
     /// The most roots that one transaction held.
@@ -122,9 +122,9 @@ impl PostgresJournal {
             options,
             may_be_undone: isolation != "read committed",
             secret,
-            shelf: Mutex::default(),
+            root_cache: Mutex::default(),
             numbers: Mutex::default(),
-            homes: Mutex::default(),
+            tenant_roots: Mutex::default(),
             months: Mutex::default(),
             roots_held_max: AtomicUsize::new(0),
         };
@@ -170,9 +170,9 @@ async fn secret(pool: &PgPool) -> Result<Secret> {
 }
 
 impl Shared {
-    fn shelve(&self, known: FastMap<TenantId, Known>) -> Result<()> {
-        let mut shelf = self.shelf.lock().map_err(poisoned)?;
-        known.into_values().for_each(|known| shelf.put(known));
+    fn shelve(&self, known: FastMap<TenantId, RootSnapshot>) -> Result<()> {
+        let mut root_cache = self.root_cache.lock().map_err(poisoned)?;
+        known.into_values().for_each(|known| root_cache.put(known));
         Ok(())
     }
 
@@ -191,12 +191,12 @@ impl Shared {
         Ok(())
     }
 
-    fn learn_homes(&self, new: &HashMap<TenantId, TenantId>) -> Result<()> {
-        let mut homes = self.homes.lock().map_err(poisoned)?;
-        if homes.len() + new.len() > HOMES_MAX {
-            homes.clear();
+    fn learn_tenant_roots(&self, new: &HashMap<TenantId, TenantId>) -> Result<()> {
+        let mut tenant_roots = self.tenant_roots.lock().map_err(poisoned)?;
+        if tenant_roots.len() + new.len() > HOMES_MAX {
+            tenant_roots.clear();
         }
-        homes.extend(new);
+        tenant_roots.extend(new);
         Ok(())
     }
 
@@ -211,7 +211,7 @@ impl Journal for PostgresJournal {
         self.shared.secret.identity(name)
     }
 
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         let mut found = vec![None; identities.len()];
         let wanted = find::Wanted::all(&self.shared, identities);
         find::find(
@@ -229,7 +229,7 @@ impl Journal for PostgresJournal {
         roots: &[TenantId],
         namespace: Namespace,
     ) -> Result<Vec<(TenantId, Reporter)>> {
-        let all = heads::reporters(&mut *self.shared.pool.acquire().await?, roots).await?;
+        let all = chain_heads::reporters(&mut *self.shared.pool.acquire().await?, roots).await?;
         let of_namespace = all.into_iter().filter(|(_, of, _)| *of == namespace);
         Ok(of_namespace
             .map(|(root, _, reporter)| (root, reporter))
@@ -253,7 +253,7 @@ impl Journal for PostgresJournal {
             .await
     }
 
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         read::read(&self.shared, query).await
     }
 
@@ -279,7 +279,7 @@ impl Journal for PostgresJournal {
     }
 
     async fn beginning(&self, root: TenantId) -> Result<Option<Beginning>> {
-        openings::beginning(&mut *self.shared.pool.acquire().await?, root).await
+        opening_balances::beginning(&mut *self.shared.pool.acquire().await?, root).await
     }
 
     fn locking(&self) -> Option<&dyn Locking> {

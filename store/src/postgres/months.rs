@@ -1,7 +1,7 @@
 //! Tables by month of arrival: made before they are needed, outside of any batch; dropped as a
 //! whole.
 
-use super::known::poisoned;
+use super::root_cache::poisoned;
 use super::{Shared, sql};
 use crate::journal::Result;
 use crate::retry::Tries;

@@ -1,10 +1,10 @@
 //! Records by seq and by list. What lists propose is read and compared where it could be another's.
 
-use super::heads::{self, number_of};
+use super::chain_heads::{self, number_of};
 use super::ready::unpacked_seqs;
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
-use crate::journal::{Of, Record, RecordQuery, Result, Seq};
+use crate::journal::{EntryQuery, JournalEntry, Of, Result, Seq};
 use ledger::AccountKey;
 use rating::TenantId;
 use sqlx::PgConnection;
@@ -14,7 +14,7 @@ const LIST_STEP_MAX: usize = 4096;
 /// Rows of a list read at once: each may name thousands of records.
 const TOUCHED_ROWS: i64 = 16;
 
-pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
+pub async fn read(shared: &Shared, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
     let mut conn = shared.pool.acquire().await?;
     match &query.of {
         Of::All => every(&mut conn, query).await,
@@ -71,7 +71,7 @@ pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
     }
 }
 
-fn start(query: &RecordQuery) -> i64 {
+fn start(query: &EntryQuery) -> i64 {
     query
         .after
         .map_or(if query.newest_first { i64::MAX } else { 0 }, |after| {
@@ -84,22 +84,25 @@ fn limit(limit: usize) -> i64 {
 }
 
 /// Roots with records behind the query's start, in the order of their numbers.
-async fn heads_beyond(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<heads::Head>> {
-    let mut heads = heads::every(conn).await?;
+async fn heads_beyond(
+    conn: &mut PgConnection,
+    query: &EntryQuery,
+) -> Result<Vec<chain_heads::Head>> {
+    let mut chain_heads = chain_heads::every(conn).await?;
     let number = number_of(Seq(start(query)));
     if query.newest_first {
-        heads.retain(|head| head.number <= number);
-        heads.reverse();
+        chain_heads.retain(|head| head.number <= number);
+        chain_heads.reverse();
     } else {
-        heads.retain(|head| head.number >= number);
+        chain_heads.retain(|head| head.number >= number);
     }
-    Ok(heads)
+    Ok(chain_heads)
 }
 
 async fn unrated(
     conn: &mut PgConnection,
     root: TenantId,
-    query: &RecordQuery,
+    query: &EntryQuery,
     count: usize,
 ) -> Result<Vec<Seq>> {
     let text = if query.newest_first {
@@ -117,15 +120,15 @@ async fn unrated(
 }
 
 /// Root by root, in the order of their numbers.
-async fn every(conn: &mut PgConnection, query: &RecordQuery) -> Result<Vec<Record>> {
+async fn every(conn: &mut PgConnection, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
     let (start, mut records) = (start(query), Vec::new());
-    let heads = heads_beyond(conn, query).await?;
+    let chain_heads = heads_beyond(conn, query).await?;
     let text = if query.newest_first {
         sql::RECORDS_DOWN
     } else {
         sql::RECORDS_UP
     };
-    for head in heads {
+    for head in chain_heads {
         if records.len() >= query.limit {
             break;
         }
@@ -145,10 +148,10 @@ async fn by_seq(
     conn: &mut PgConnection,
     mut seqs: Vec<Seq>,
     newest_first: bool,
-) -> Result<Vec<Record>> {
+) -> Result<Vec<JournalEntry>> {
     seqs.sort_unstable();
     seqs.dedup();
-    let roots = heads::roots_of(shared, seqs.iter().copied()).await?;
+    let roots = chain_heads::roots_of(shared, seqs.iter().copied()).await?;
     let of = |seq: &Seq| Some((roots.get(&number_of(*seq))?.0, seq.0));
     let (roots, seqs): (Vec<i64>, Vec<i64>) = seqs.iter().filter_map(of).unzip();
     if seqs.is_empty() {
@@ -159,7 +162,7 @@ async fn by_seq(
         .bind(seqs)
         .fetch_all(conn)
         .await?;
-    let mut records: Vec<Record> = rows.iter().map(record).collect::<Result<_>>()?;
+    let mut records: Vec<JournalEntry> = rows.iter().map(record).collect::<Result<_>>()?;
     if newest_first {
         records.reverse();
     }
@@ -171,7 +174,7 @@ async fn roots_of(shared: &Shared, conn: &mut PgConnection, tenant: TenantId) ->
     if let Some(root) = super::load::home_of(shared, conn, tenant).await? {
         return Ok(vec![root.0]);
     }
-    Ok(heads::every(conn)
+    Ok(chain_heads::every(conn)
         .await?
         .into_iter()
         .map(|head| head.root.0)
@@ -256,10 +259,10 @@ async fn listed(
     shared: &Shared,
     conn: &mut PgConnection,
     account: AccountKey,
-    query: &RecordQuery,
-) -> Result<Vec<Record>> {
+    query: &EntryQuery,
+) -> Result<Vec<JournalEntry>> {
     let roots = roots_of(shared, conn, account.tenant).await?;
-    let mut page: Vec<Record> = Vec::new();
+    let mut page: Vec<JournalEntry> = Vec::new();
     let mut after = query.after.map(|after| after.0);
     while page.len() < query.limit {
         let step = (query.limit - page.len()).min(LIST_STEP_MAX);

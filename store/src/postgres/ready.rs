@@ -2,14 +2,15 @@
 //! of its roots, and good for as many attempts as it takes, as long as their heads stay as they
 //! were.
 
+use super::chain_heads::Head;
 use super::columns::{Batches, Records, Touched};
 use super::copy::Rows;
-use super::heads::Head;
 use super::keys::{Secret, has_time};
-use super::known::{Delta, Known};
+use super::root_cache::{Delta, RootSnapshot};
 use crate::hash::{BatchHasher, GENESIS, Row};
 use crate::journal::{
-    Batch, JournalError, Keyed, Kind, Member, MemberKey, Namespace, Record, Result, Seq,
+    Batch, DistinctValue, DistinctValueKey, JournalEntry, JournalError, Keyed, Kind, Namespace,
+    Result, Seq,
 };
 use crate::reporters::{Reported, Reporters};
 use crate::sqlite::packed::Packed;
@@ -71,7 +72,7 @@ pub struct Ready {
     /// root, seq
     pub unrated: (Vec<i64>, Vec<i64>),
     pub holds: Vec<Hold>,
-    pub members: Vec<(TenantId, MemberKey, Member)>,
+    pub distinct_values: Vec<(TenantId, DistinctValueKey, DistinctValue)>,
     /// root, amended, kind, by
     pub amendments: Vec<(i64, Seq, Kind, Seq)>,
     pub settled: Vec<Seq>,
@@ -89,14 +90,14 @@ type Lists = BTreeMap<(TenantId, AccountKey), Vec<usize>>;
 impl Ready {
     pub fn of(
         mut batch: Batch,
-        known: &FastMap<TenantId, Known>,
+        known: &FastMap<TenantId, RootSnapshot>,
         secret: &Secret,
         fold_bytes: usize,
     ) -> Result<Self> {
         let packed = Packed::of(&batch.records)?;
         let (mut parts, placed) = parts(&mut batch.records, known)?;
-        let (homes, lists) = homes_and_lists(&batch.records);
-        deltas(&batch, &homes, &mut parts)?;
+        let (tenant_roots, lists) = tenant_roots_and_lists(&batch.records);
+        deltas(&batch, &tenant_roots, &mut parts)?;
         let keys = keys(&batch, secret);
         let reporters = new_reporters(&batch.records, known, &mut parts);
         let mut hasher = BatchHasher::new(&GENESIS, TenantId(0), 0, batch.committed_at);
@@ -117,10 +118,10 @@ impl Ready {
                 .get(&part.before.root)
                 .filter(|known| is_due(known, part.delta_packed.len(), fold_bytes));
             part.fold = of_root.map(|known| known.to_fold(&part.delta));
-            part.after.folded = if part.fold.is_some() {
+            part.after.materialized_through = if part.fold.is_some() {
                 part.after.batch
             } else {
-                part.before.folded
+                part.before.materialized_through
             };
             for &index in &part.records {
                 let row = RecordRow {
@@ -158,13 +159,19 @@ impl Ready {
             .amendments
             .iter()
             .map(|&(amended, kind, by)| Ok((root_of(by)?.0, amended, kind, placed[by])));
-        let members = batch
+        let distinct_values = batch
             .state
-            .members
+            .distinct_values
             .iter()
-            .map(|(key, member)| Ok((home(&homes, key.counter.buyer)?, key.clone(), *member)));
-        let mut members: Vec<_> = members.collect::<Result<_>>()?;
-        members.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+            .map(|(key, distinct_value)| {
+                Ok((
+                    home(&tenant_roots, key.counter.buyer)?,
+                    key.clone(),
+                    *distinct_value,
+                ))
+            });
+        let mut distinct_values: Vec<_> = distinct_values.collect::<Result<_>>()?;
+        distinct_values.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         let mut holds: Vec<Hold> = batch.state.holds.values().cloned().collect();
         holds.sort_unstable_by_key(|hold| (hold.root, hold.id));
         let mut arrivals: Vec<Instant> = batch
@@ -184,7 +191,7 @@ impl Ready {
             unrated: unrated.into_iter().unzip(),
             parts,
             holds,
-            members,
+            distinct_values,
             placed,
             arrivals,
         })
@@ -193,8 +200,8 @@ impl Ready {
 
 /// Gives out seqs, root by root.
 fn parts(
-    records: &mut [Record],
-    known: &FastMap<TenantId, Known>,
+    records: &mut [JournalEntry],
+    known: &FastMap<TenantId, RootSnapshot>,
 ) -> Result<(BTreeMap<TenantId, Part>, Vec<Seq>)> {
     let mut parts: BTreeMap<TenantId, Part> = BTreeMap::new();
     let mut placed = Vec::with_capacity(records.len());
@@ -221,8 +228,8 @@ fn parts(
 
 /// Those that each root has not heard of before.
 fn new_reporters(
-    records: &[Record],
-    known: &FastMap<TenantId, Known>,
+    records: &[JournalEntry],
+    known: &FastMap<TenantId, RootSnapshot>,
     parts: &mut BTreeMap<TenantId, Part>,
 ) -> Vec<Reported> {
     let mut new = Reporters::default().new_ones(records);
@@ -240,25 +247,25 @@ fn new_reporters(
 }
 
 /// The root of every tenant whose states the records move, and the lists they enter.
-fn homes_and_lists(records: &[Record]) -> (FastMap<TenantId, TenantId>, Lists) {
-    let mut homes: FastMap<TenantId, TenantId> = FastMap::default();
+fn tenant_roots_and_lists(records: &[JournalEntry]) -> (FastMap<TenantId, TenantId>, Lists) {
+    let mut tenant_roots: FastMap<TenantId, TenantId> = FastMap::default();
     let mut lists = Lists::new();
     for (index, record) in records.iter().enumerate() {
         let root = record.identity.root;
-        homes.insert(record.tenant, root);
+        tenant_roots.insert(record.tenant, root);
         for account in record.accounts() {
-            homes.insert(account.tenant, root);
+            tenant_roots.insert(account.tenant, root);
             // A leaf customer's own list is an index of the records.
             if !(account.kind.is_of_buyer() && account.tenant == record.tenant) {
                 lists.entry((root, account)).or_default().push(index);
             }
         }
     }
-    (homes, lists)
+    (tenant_roots, lists)
 }
 
-fn home(homes: &FastMap<TenantId, TenantId>, tenant: TenantId) -> Result<TenantId> {
-    homes
+fn home(tenant_roots: &FastMap<TenantId, TenantId>, tenant: TenantId) -> Result<TenantId> {
+    tenant_roots
         .get(&tenant)
         .copied()
         .ok_or_else(|| JournalError::Corrupt(format!("{tenant} changes without a record")))
@@ -266,21 +273,21 @@ fn home(homes: &FastMap<TenantId, TenantId>, tenant: TenantId) -> Result<TenantI
 
 fn deltas(
     batch: &Batch,
-    homes: &FastMap<TenantId, TenantId>,
+    tenant_roots: &FastMap<TenantId, TenantId>,
     parts: &mut BTreeMap<TenantId, Part>,
 ) -> Result<()> {
     for (key, balance) in &batch.state.accounts {
-        delta_of(parts, home(homes, key.tenant)?)?
+        delta_of(parts, home(tenant_roots, key.tenant)?)?
             .accounts
             .push((*key, *balance));
     }
     for (customer, links) in &batch.state.carries {
-        delta_of(parts, home(homes, *customer)?)?
+        delta_of(parts, home(tenant_roots, *customer)?)?
             .carries
             .push((*customer, links.clone()));
     }
     for (key, counter) in &batch.state.counters {
-        delta_of(parts, home(homes, key.buyer)?)?
+        delta_of(parts, home(tenant_roots, key.buyer)?)?
             .counters
             .push((*key, *counter));
     }
@@ -298,7 +305,7 @@ fn delta_of(parts: &mut BTreeMap<TenantId, Part>, root: TenantId) -> Result<&mut
 /// Steps of the engine itself are never looked up.
 fn keys(batch: &Batch, secret: &Secret) -> Vec<Option<u128>> {
     let at_hand = batch.identity_keys.len() == batch.records.len();
-    let key = |(index, record): (usize, &Record)| {
+    let key = |(index, record): (usize, &JournalEntry)| {
         let name = record.identity.name();
         let keyed = Keyed {
             key: if at_hand {
@@ -328,7 +335,7 @@ fn chain(part: &mut Part, hasher: &mut BatchHasher, batch: &Batch, packed: &Pack
 
 /// Rows are written when what must be read instead of them has grown: to several times what they
 /// are.
-fn is_due(known: &Known, more: usize, fold_bytes: usize) -> bool {
+fn is_due(known: &RootSnapshot, more: usize, fold_bytes: usize) -> bool {
     const STATE_BYTES: usize = 32;
     known.pending_bytes + more >= fold_bytes + 4 * STATE_BYTES * known.pending_states()
 }
@@ -336,7 +343,7 @@ fn is_due(known: &Known, more: usize, fold_bytes: usize) -> bool {
 /// A record on its way into a row.
 struct RecordRow<'a> {
     batch: i64,
-    record: &'a Record,
+    record: &'a JournalEntry,
     key: Option<u128>,
     packed: &'a Packed,
     index: usize,
@@ -458,7 +465,7 @@ fn batches(parts: &[Part], committed_at: Instant) -> Batches {
     rows
 }
 
-fn touched(lists: &Lists, records: &[Record]) -> Touched {
+fn touched(lists: &Lists, records: &[JournalEntry]) -> Touched {
     let mut rows = Touched::default();
     for ((root, account), list) in lists {
         let seqs: Vec<i64> = list.iter().map(|&index| records[index].seq.0).collect();

@@ -26,10 +26,10 @@ pub use drop::PATIENCE;
 use super::audit::Edge;
 use super::months::{self, Month, Place};
 use super::rows::{batch, hold};
-use super::{PostgresJournal, heads, sql};
+use super::{PostgresJournal, chain_heads, sql};
+use crate::catalog::CatalogError;
 use crate::db::Db;
 use crate::journal::{BatchHead, Check, JournalError};
-use crate::records::RecordError;
 use rating::{Instant, TenantId};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use std::collections::BTreeMap;
@@ -77,7 +77,7 @@ pub enum RetentionError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
-    Records(#[from] RecordError),
+    Catalog(#[from] CatalogError),
 }
 
 impl From<sqlx::Error> for RetentionError {
@@ -167,7 +167,7 @@ impl Retention {
         if plan.months.is_empty() {
             return Ok(plan);
         }
-        for head in heads::every(&mut snapshot).await? {
+        for head in chain_heads::every(&mut snapshot).await? {
             let Some(last) = last_before(&mut snapshot, head.root, from).await? else {
                 continue;
             };

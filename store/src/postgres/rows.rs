@@ -1,8 +1,8 @@
 //! Rows to values.
 
 use crate::journal::{
-    BatchHead, Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey,
-    Namespace, Record, Result, Seq,
+    BatchHead, Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Identity,
+    JournalEntry, JournalError, Kind, Namespace, Result, Seq,
 };
 use crate::sqlite::rows::{account_kind, unpack};
 use ledger::{AccountKey, Balance, Hold};
@@ -48,7 +48,7 @@ pub fn hash(row: &PgRow, column: usize) -> Result<[u8; 32]> {
 }
 
 /// The columns of `sql::RECORD_COLUMNS`.
-pub fn record(row: &PgRow) -> Result<Record> {
+pub fn record(row: &PgRow) -> Result<JournalEntry> {
     let seq = int(row, 1)?;
     let bad = |what: &str| JournalError::Corrupt(format!("record {seq}: unknown {what}"));
     let personal: Option<&[u8]> = row.try_get_unchecked(11)?;
@@ -59,7 +59,7 @@ pub fn record(row: &PgRow) -> Result<Record> {
         source: text(row, 5)?.into(),
         id: text(row, 6)?.to_owned(),
     };
-    Ok(Record {
+    Ok(JournalEntry {
         seq: Seq(seq),
         identity,
         tenant: TenantId(int(row, 2)?),
@@ -126,14 +126,14 @@ pub fn counter(row: &PgRow) -> Result<(CounterKey, Counted)> {
 }
 
 /// buyer, rate_key, month, value, count, at_us
-pub fn member(row: &PgRow) -> Result<(MemberKey, Member)> {
-    let key = MemberKey {
+pub fn distinct_value(row: &PgRow) -> Result<(DistinctValueKey, DistinctValue)> {
+    let key = DistinctValueKey {
         counter: counter_key(row)?,
         value: text(row, 3)?.to_owned(),
     };
     Ok((
         key,
-        Member {
+        DistinctValue {
             count: int(row, 4)?,
             at: Instant(int(row, 5)?),
         },

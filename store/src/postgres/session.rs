@@ -4,15 +4,15 @@
 //! what it is: it is written again, in a transaction of its own, as long as its roots' heads are as
 //! they were. Once others have moved them, it must be worked out anew, by the caller.
 
+use super::chain_heads::{self, Head};
 use super::find::{self, Wanted};
-use super::heads::{self, Head};
-use super::known::Known;
-use super::load::{self, Homes};
+use super::load::{self, TenantRoots};
 use super::ready::Ready;
+use super::root_cache::RootSnapshot;
 use super::{PostgresJournal, Shared, months, write};
 use crate::journal::{
-    Batch, Beginning, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record,
-    RecordQuery, Reporter, Result, Seq, State, StateKeys,
+    Batch, Beginning, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Name,
+    Namespace, Placed, Reporter, Result, Seq, State, StateKeys,
 };
 use crate::retry::Tries;
 use async_trait::async_trait;
@@ -34,7 +34,7 @@ pub struct Session {
 #[derive(Debug)]
 struct Open {
     tx: Transaction<'static, Postgres>,
-    known: FastMap<TenantId, Known>,
+    known: FastMap<TenantId, RootSnapshot>,
 }
 
 impl Drop for Session {
@@ -50,11 +50,11 @@ impl Drop for Session {
 pub async fn enter(journal: &PostgresJournal, roots: &[TenantId]) -> Result<Session> {
     let shared = &journal.shared;
     let mut tries = Tries::default();
-    let (mut tx, heads) = loop {
+    let (mut tx, chain_heads) = loop {
         match lock(shared, roots).await {
-            Ok((_, heads)) if heads.len() < roots.len() => {
-                let made: BTreeSet<TenantId> = heads.iter().map(|head| head.root).collect();
-                heads::make(
+            Ok((_, chain_heads)) if chain_heads.len() < roots.len() => {
+                let made: BTreeSet<TenantId> = chain_heads.iter().map(|head| head.root).collect();
+                chain_heads::make(
                     shared,
                     roots.iter().copied().filter(|root| !made.contains(root)),
                 )
@@ -66,7 +66,7 @@ pub async fn enter(journal: &PostgresJournal, roots: &[TenantId]) -> Result<Sess
         }
     };
     shared.held(roots.len());
-    let known = heads::known_as_locked(shared, &mut tx, heads).await?;
+    let known = chain_heads::known_as_locked(shared, &mut tx, chain_heads).await?;
     Ok(Session {
         journal: journal.clone(),
         open: Mutex::new(Some(Open { tx, known })),
@@ -78,8 +78,8 @@ async fn lock(
     roots: &[TenantId],
 ) -> Result<(Transaction<'static, Postgres>, Vec<Head>), sqlx::Error> {
     let mut tx = shared.pool.begin().await?;
-    let heads = heads::lock(&mut tx, roots).await?;
-    Ok((tx, heads))
+    let chain_heads = chain_heads::lock(&mut tx, roots).await?;
+    Ok((tx, chain_heads))
 }
 
 fn over() -> JournalError {
@@ -92,8 +92,8 @@ impl Journal for Session {
         self.journal.identity_key(name)
     }
 
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
-        let mut found: Vec<Option<Arc<Record>>> = vec![None; identities.len()];
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
+        let mut found: Vec<Option<Arc<JournalEntry>>> = vec![None; identities.len()];
         let mut open = self.open.lock().await;
         let Open { tx, known } = open.as_mut().ok_or_else(over)?;
         find::learn_recent(tx, known).await?;
@@ -135,14 +135,14 @@ impl Journal for Session {
 
     async fn load(&self, keys: &StateKeys) -> Result<State> {
         let shared = &self.journal.shared;
-        let homes = Homes::find(shared, keys).await?;
+        let tenant_roots = TenantRoots::find(shared, keys).await?;
         let mut open = self.open.lock().await;
         let Open { tx, known } = open.as_mut().ok_or_else(over)?;
-        let mut state = load::load_locked(tx, keys, known, &homes).await?;
+        let mut state = load::load_locked(tx, keys, known, &tenant_roots).await?;
         let numbers: Vec<i64> = known.values().map(|known| known.head.number).collect();
         let (here, elsewhere): (Vec<Seq>, Vec<Seq>) =
             keys.amendments.iter().copied().partition(|seq| {
-                !shared.options.split_by_root || numbers.contains(&heads::number_of(*seq))
+                !shared.options.split_by_root || numbers.contains(&chain_heads::number_of(*seq))
             });
         load::amendments(tx, &here, &mut state).await?;
         if !elsewhere.is_empty() {
@@ -161,7 +161,7 @@ impl Journal for Session {
             .map_err(|e| JournalError::Unavailable(e.to_string()))?
     }
 
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         self.journal.read(query).await
     }
 
@@ -201,10 +201,10 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
     let Open { mut tx, mut known } = open;
     let ready = Ready::of(batch, &known, &shared.secret, shared.options.fold_bytes)?;
     months::ensure(shared, &ready.arrivals).await?;
-    let numbers = heads::roots_of(shared, ready.settled.iter().copied()).await?;
+    let numbers = chain_heads::roots_of(shared, ready.settled.iter().copied()).await?;
     let is_here = |seq: &Seq| {
         numbers
-            .get(&heads::number_of(*seq))
+            .get(&chain_heads::number_of(*seq))
             .is_some_and(|root| known.contains_key(root))
     };
     let (here, elsewhere): (Vec<Seq>, Vec<Seq>) = ready.settled.iter().copied().partition(is_here);
@@ -255,7 +255,7 @@ async fn commit(shared: &Shared, open: Open, batch: Batch) -> Result<Placed> {
 async fn again(
     shared: &Shared,
     ready: &Ready,
-    known: &FastMap<TenantId, Known>,
+    known: &FastMap<TenantId, RootSnapshot>,
     tries: &mut Tries,
     reason: String,
 ) -> Result<Option<Transaction<'static, Postgres>>> {
@@ -264,7 +264,7 @@ async fn again(
         roots.sort_unstable();
         roots
     };
-    let (mut tx, heads) = loop {
+    let (mut tx, chain_heads) = loop {
         if !tries.pause().await {
             return Err(JournalError::Unavailable(reason));
         }
@@ -274,22 +274,26 @@ async fn again(
             Err(error) => return Err(error.into()),
         }
     };
-    let heads: HashMap<TenantId, Head> = heads.into_iter().map(|head| (head.root, head)).collect();
-    if known
-        .iter()
-        .all(|(root, known)| heads.get(root).is_some_and(|head| head.is_at(&known.head)))
-    {
+    let chain_heads: HashMap<TenantId, Head> = chain_heads
+        .into_iter()
+        .map(|head| (head.root, head))
+        .collect();
+    if known.iter().all(|(root, known)| {
+        chain_heads
+            .get(root)
+            .is_some_and(|head| head.is_at(&known.head))
+    }) {
         return Ok(Some(tx));
     }
     let Some(part) = ready.parts.first() else {
         return Err(JournalError::Unavailable(reason));
     };
     let was_at = known.get(&part.after.root).map(|known| &known.head);
-    let is_untouched = heads
+    let is_untouched = chain_heads
         .get(&part.after.root)
         .zip(was_at)
         .is_some_and(|(head, was_at)| head.is_at(was_at));
-    match heads::batch_hash(&mut tx, &part.after).await? {
+    match chain_heads::batch_hash(&mut tx, &part.after).await? {
         Some(is) if is == part.after.hash => Ok(None),
         // Dropped since, perhaps, with its month.
         None if !is_untouched => Err(JournalError::Unavailable(reason)),

@@ -82,7 +82,7 @@ statements! {
         accounts group by kind, currency";
     SUM_COUNTERS = "select count(*), coalesce(sum(events), 0)::text, \
         coalesce(sum(quantity_nano::numeric), 0)::text from counters";
-    SUM_MEMBERS = "select count(*), coalesce(sum(count), 0)::text from members";
+    SUM_DISTINCT_VALUES = "select count(*), coalesce(sum(count), 0)::text from members";
 
     GET_META = "select value from meta where name = $1";
     PUT_META = "insert into meta (name, value) values ($1, $2) on conflict (name) do nothing";
@@ -149,13 +149,13 @@ statements! {
         cross join lateral (select * from counters x where x.root = w.root and x.buyer = w.buyer \
         and x.rate_key = w.rate_key \
         and x.month = w.month offset 0) c";
-    MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
+    DISTINCT_VALUES_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[]) as w \
         (root, buyer, rate_key, month, value) \
         cross join lateral (select * from members x where x.root = w.root and x.buyer = w.buyer \
         and x.rate_key = w.rate_key \
         and x.month = w.month and x.value = w.value offset 0) m";
-    ALL_MEMBERS_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
+    ALL_DISTINCT_VALUES_OF = "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[]) as w (root, buyer, \
         rate_key, month) \
         cross join lateral (select * from members x where x.root = w.root and x.buyer = w.buyer \
@@ -211,7 +211,7 @@ statements! {
         on conflict (root, buyer, rate_key, month) do update set quantity_nano = \
         excluded.quantity_nano, events = excluded.events, \
         segment = excluded.segment";
-    PUT_MEMBERS = "insert into members (root, buyer, rate_key, month, value, count, at_us) select \
+    PUT_DISTINCT_VALUES = "insert into members (root, buyer, rate_key, month, value, count, at_us) select \
         * \
         from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::integer[], $5::text[], \
         $6::bigint[], $7::bigint[]) \
@@ -317,7 +317,7 @@ mod tests {
     use crate::db::{Db, PostgresOptions};
     use crate::journal::Journal;
     use crate::postgres::PostgresJournal;
-    use crate::suite::till::Till;
+    use crate::suite::test_ledger::TestLedger;
     use rating::{Exact, TenantId};
     use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
@@ -352,8 +352,8 @@ mod tests {
         let db = Db::open_postgres(database.url(), &PostgresOptions::default())
             .await
             .unwrap();
-        let mut till = Till::default();
-        till.sale(
+        let mut test_ledger = TestLedger::default();
+        test_ledger.sale(
             TenantId(100),
             TenantId(1000),
             "makes the month's tables",
@@ -362,7 +362,7 @@ mod tests {
         PostgresJournal::open(&db)
             .await
             .unwrap()
-            .commit(till.ring_up())
+            .commit(test_ledger.ring_up())
             .await
             .unwrap();
         let Db::Postgres(db) = db else { unreachable!() };

@@ -1,10 +1,10 @@
 //! The rows of one batch on their way into the database, in the transaction that holds its roots.
 
 use super::copy::Rows;
-use super::known::Delta;
 use super::ready::{Part, Ready, Written};
+use super::root_cache::Delta;
 use super::sql;
-use crate::journal::{JournalError, Member, MemberKey, Result, Seq};
+use crate::journal::{DistinctValue, DistinctValueKey, JournalError, Result, Seq};
 use crate::reporters::Reported;
 use crate::sqlite::rows::{hold_state_code, pack, reporter_code};
 use ledger::Hold;
@@ -58,7 +58,7 @@ pub async fn write(
             fold(conn, part.after.root, states).await?;
         }
     }
-    members(conn, &ready.members).await?;
+    distinct_values(conn, &ready.distinct_values).await?;
     holds(conn, &ready.holds).await?;
     amendments(conn, ready).await?;
     settle(conn, settled, roots).await?;
@@ -124,7 +124,7 @@ async fn move_heads(conn: &mut PgConnection, parts: &[Part]) -> Result<()> {
                 .map(|part| part.after.hash.to_vec())
                 .collect::<Vec<_>>(),
         )
-        .bind(of(|part| part.after.folded))
+        .bind(of(|part| part.after.materialized_through))
         .bind(of(|part| part.after.reporters))
         .bind(of(|part| part.after.committed_at.micros()))
         .execute(conn)
@@ -239,49 +239,54 @@ pub async fn fold(conn: &mut PgConnection, root: TenantId, states: &Delta) -> Re
     Ok(())
 }
 
-pub async fn members(
+pub async fn distinct_values(
     conn: &mut PgConnection,
-    members: &[(TenantId, MemberKey, Member)],
+    distinct_values: &[(TenantId, DistinctValueKey, DistinctValue)],
 ) -> Result<()> {
-    if members.is_empty() {
+    if distinct_values.is_empty() {
         return Ok(());
     }
-    sqlx::query(sql::PUT_MEMBERS)
-        .bind(members.iter().map(|(root, ..)| root.0).collect::<Vec<_>>())
+    sqlx::query(sql::PUT_DISTINCT_VALUES)
         .bind(
-            members
+            distinct_values
+                .iter()
+                .map(|(root, ..)| root.0)
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            distinct_values
                 .iter()
                 .map(|(_, key, _)| key.counter.buyer.0)
                 .collect::<Vec<_>>(),
         )
         .bind(
-            members
+            distinct_values
                 .iter()
                 .map(|(_, key, _)| key.counter.id.rate_key)
                 .collect::<Vec<_>>(),
         )
         .bind(
-            members
+            distinct_values
                 .iter()
                 .map(|(_, key, _)| key.counter.id.month)
                 .collect::<Vec<_>>(),
         )
         .bind(
-            members
+            distinct_values
                 .iter()
                 .map(|(_, key, _)| key.value.as_str())
                 .collect::<Vec<_>>(),
         )
         .bind(
-            members
+            distinct_values
                 .iter()
-                .map(|(_, _, member)| member.count)
+                .map(|(_, _, distinct_value)| distinct_value.count)
                 .collect::<Vec<_>>(),
         )
         .bind(
-            members
+            distinct_values
                 .iter()
-                .map(|(_, _, member)| member.at.micros())
+                .map(|(_, _, distinct_value)| distinct_value.at.micros())
                 .collect::<Vec<_>>(),
         )
         .execute(conn)
@@ -346,7 +351,7 @@ pub async fn settle(
 ) -> Result<()> {
     let of = |seq: &Seq| {
         roots
-            .get(&super::heads::number_of(*seq))
+            .get(&super::chain_heads::number_of(*seq))
             .map(|root| (root.0, seq.0))
     };
     let (roots, seqs): (Vec<i64>, Vec<i64>) = settled.iter().filter_map(of).unzip();

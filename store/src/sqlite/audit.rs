@@ -3,9 +3,9 @@
 use super::rows::{bytes, int, optional_int};
 use super::{sql, states};
 use crate::acknowledged;
+use crate::catalog;
 use crate::hash::Row;
 use crate::journal::{Amendment, BatchHead, Check, JournalError, Kind, Result, Seq};
-use crate::records;
 use crate::verify::{Audit, Stored, StoredRow};
 use rating::{Instant, TenantId};
 use sqlx::sqlite::SqliteRow;
@@ -42,7 +42,7 @@ pub async fn verify(conn: &mut SqliteConnection) -> Result<Vec<Check>> {
     let audit = repeated_identities(&mut snapshot, texts, audit).await?;
     let stored = stored(&mut snapshot).await?;
     let mut checks = audit.finish(&stored);
-    checks.extend(records::checks_of_sqlite(&mut snapshot).await?);
+    checks.extend(catalog::checks_of_sqlite(&mut snapshot).await?);
     Ok(checks)
 }
 
@@ -239,7 +239,9 @@ async fn stored(conn: &mut SqliteConnection) -> Result<Stored> {
         );
     }
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
-        stored.heads.insert(TenantId(int(&row, 0)?), hash(&row, 2)?);
+        stored
+            .chain_heads
+            .insert(TenantId(int(&row, 0)?), hash(&row, 2)?);
     }
     Ok(stored)
 }

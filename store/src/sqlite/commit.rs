@@ -9,7 +9,9 @@ use super::{Position, Shared, maintain};
 use crate::acknowledged::hash_of;
 use crate::db::Unwritable;
 use crate::hash::{BatchHasher, GENESIS, Row};
-use crate::journal::{Batch, BatchHead, JournalError, Kind, Placed, Record, Result, Seq, State};
+use crate::journal::{
+    Batch, BatchHead, JournalEntry, JournalError, Kind, Placed, Result, Seq, State,
+};
 use crate::reporters::Reported;
 use rating::{Instant, TenantId};
 use rusqlite::{Connection, TransactionBehavior};
@@ -20,9 +22,9 @@ use std::sync::atomic::Ordering;
 struct Ready {
     first: i64,
     number: i64,
-    records: Vec<Record>,
+    records: Vec<JournalEntry>,
     packed: Packed,
-    heads: Vec<BatchHead>,
+    chain_heads: Vec<BatchHead>,
     state: State,
     /// (amended, kind, by)
     amendments: Vec<(i64, Kind, i64)>,
@@ -64,10 +66,10 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     let mut position = shared.position.lock().await;
     let reporters = shared.index()?.reporters.new_ones(&batch.records);
     let mut ready = prepare(&position, batch, packed, reporters)?;
-    let (first, number, heads, reporters) = (
+    let (first, number, chain_heads, reporters) = (
         ready.first,
         ready.number,
-        heads(&ready),
+        chain_heads(&ready),
         ready.reporters.clone(),
     );
     ready.due = due(shared, &ready)?;
@@ -79,7 +81,7 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
             ready.number,
             hash_of(
                 ready
-                    .heads
+                    .chain_heads
                     .iter()
                     .map(|head| (head.root.0, head.hash.as_slice())),
             ),
@@ -106,7 +108,9 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
     shared.hot()?.committed(state, keys.len(), written);
     {
         let mut index = shared.index_mut()?;
-        index.roots.extend(heads.iter().map(|(root, _)| *root));
+        index
+            .roots
+            .extend(chain_heads.iter().map(|(root, _)| *root));
         reporters
             .into_iter()
             .for_each(|(root, namespace, reporter)| index.reporters.add(root, namespace, reporter));
@@ -114,7 +118,7 @@ pub async fn commit(shared: &Arc<Shared>, mut batch: Batch) -> Result<Placed> {
             .zip(keys)
             .for_each(|(seq, keys)| index.recent.add(seq, keys));
     }
-    position.heads.extend(heads);
+    position.chain_heads.extend(chain_heads);
     drop(position);
     maintain::start_if_due(shared)?;
     Ok(Placed::From(Seq(first)))
@@ -144,9 +148,9 @@ fn due(shared: &Shared, ready: &Ready) -> Result<Option<Pending>> {
     Ok(Some(pending))
 }
 
-fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
+fn chain_heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
     ready
-        .heads
+        .chain_heads
         .iter()
         .map(|head| (head.root, head.hash))
         .collect()
@@ -155,7 +159,7 @@ fn heads(ready: &Ready) -> Vec<(TenantId, [u8; 32])> {
 fn index_keys(shared: &Shared, batch: &Batch) -> Vec<Keys> {
     let secret = &shared.secret;
     let at_hand = batch.identity_keys.len() == batch.records.len();
-    let identity = |index: usize, record: &Record| {
+    let identity = |index: usize, record: &JournalEntry| {
         if at_hand {
             batch.identity_keys[index]
         } else {
@@ -200,14 +204,14 @@ fn prepare(
         .iter()
         .map(|&(amended, kind, by)| (amended.0, kind, first + by as i64))
         .collect();
-    let heads = chain(position, number, batch.committed_at, &records, &packed);
+    let chain_heads = chain(position, number, batch.committed_at, &records, &packed);
     let settled = batch.settled.iter().map(|seq| seq.0).collect();
     Ok(Ready {
         first,
         number,
         records,
         packed,
-        heads,
+        chain_heads,
         state: batch.state,
         amendments,
         unrated,
@@ -222,7 +226,7 @@ fn chain(
     position: &Position,
     number: i64,
     committed_at: Instant,
-    records: &[Record],
+    records: &[JournalEntry],
     packed: &Packed,
 ) -> Vec<BatchHead> {
     let mut order: Vec<(TenantId, usize)> = records
@@ -235,7 +239,7 @@ fn chain(
     let one_root = |part: &[(TenantId, usize)]| {
         let (&(root, first), &(_, last)) = (part.first()?, part.last()?);
         hasher.restart(
-            position.heads.get(&root).unwrap_or(&GENESIS),
+            position.chain_heads.get(&root).unwrap_or(&GENESIS),
             root,
             number,
             committed_at,
@@ -276,11 +280,11 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
             )
         },
     )?;
-    sql::write(&tx, &sql::UPSERT_HEADS, &ready.heads, |row, head| {
+    sql::write(&tx, &sql::UPSERT_HEADS, &ready.chain_heads, |row, head| {
         row.int(head.root.0)?.int(head.batch)?.blob(&head.hash)?;
         Ok(())
     })?;
-    sql::write(&tx, &sql::INSERT_BATCHES, &ready.heads, bind_head)?;
+    sql::write(&tx, &sql::INSERT_BATCHES, &ready.chain_heads, bind_head)?;
     write_kept(&tx, &ready.state)?;
     if let Some(pending) = &ready.due {
         states::write(&tx, pending, last)?;
@@ -324,7 +328,7 @@ fn write(connection: &mut Connection, ready: &Ready) -> Result<()> {
 fn bind_record(
     row: &mut Binder<'_, '_>,
     batch: i64,
-    record: &Record,
+    record: &JournalEntry,
     body: &[u8],
     personal: &[u8],
 ) -> rusqlite::Result<()> {
@@ -369,15 +373,15 @@ fn bind_head(row: &mut Binder<'_, '_>, head: &BatchHead) -> rusqlite::Result<()>
 fn write_kept(tx: &Connection, state: &State) -> Result<()> {
     sql::write(
         tx,
-        &sql::UPSERT_MEMBERS,
-        &sorted(state.members.iter()),
-        |row, (key, member)| {
+        &sql::UPSERT_DISTINCT_VALUES,
+        &sorted(state.distinct_values.iter()),
+        |row, (key, distinct_value)| {
             row.int(key.counter.buyer.0)?
                 .int(key.counter.id.rate_key)?
                 .int(i64::from(key.counter.id.month))?;
             row.text(&key.value)?
-                .int(member.count)?
-                .int(member.at.micros())?;
+                .int(distinct_value.count)?
+                .int(distinct_value.at.micros())?;
             Ok(())
         },
     )?;

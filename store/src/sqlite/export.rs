@@ -1,10 +1,10 @@
 //! A database file read from its beginning to its end by who moves it elsewhere. It is locked:
 //! nobody else writes to it.
 
-use super::rows::{hold, int, member, record_by};
+use super::rows::{distinct_value, hold, int, record_by};
 use super::{sql, states};
 use crate::db::Sqlite;
-use crate::journal::{Member, MemberKey, Record, Result, Seq, State};
+use crate::journal::{DistinctValue, DistinctValueKey, JournalEntry, Result, Seq, State};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use ledger::Hold;
@@ -25,7 +25,7 @@ pub(crate) struct Export {
 /// A record, with what only its batch and the list of kept events say of it.
 #[derive(Debug)]
 pub(crate) struct Line {
-    pub record: Record,
+    pub record: JournalEntry,
     pub committed_at: Instant,
     /// Kept, and still to be rated.
     pub unrated: bool,
@@ -62,7 +62,7 @@ impl Export {
     }
 
     /// The root of every tenant.
-    pub async fn homes(&self) -> Result<FastMap<TenantId, TenantId>> {
+    pub async fn tenant_roots(&self) -> Result<FastMap<TenantId, TenantId>> {
         let rows = sqlx::query(sql::EXPORT_HOMES)
             .fetch_all(&self.db.readers)
             .await?;
@@ -106,10 +106,10 @@ impl Export {
         })
     }
 
-    pub fn members(&self) -> BoxStream<'_, Result<(MemberKey, Member)>> {
-        sqlx::query(sql::EXPORT_MEMBERS)
+    pub fn distinct_values(&self) -> BoxStream<'_, Result<(DistinctValueKey, DistinctValue)>> {
+        sqlx::query(sql::EXPORT_DISTINCT_VALUES)
             .fetch(&self.db.readers)
-            .map(|row| member(&row?))
+            .map(|row| distinct_value(&row?))
             .boxed()
     }
 

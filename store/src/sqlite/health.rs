@@ -2,12 +2,12 @@
 //! journal; the whole audit is `verify`.
 
 use super::states::{self, Accounts};
+use crate::catalog::{
+    CLOCK_STEP, ClockStep, RESTORATION, Restoration, Undelivered, late_and_lately, undelivered,
+};
 use crate::credit_look;
 use crate::journal::{Carries, Result};
 use crate::payments_look::{IS_MIGRATED, LATE_SECS, LOOK, PaymentsLook, Row, STUCK_SECS};
-use crate::records::{
-    CLOCK_STEP, ClockStep, RESTORATION, Restoration, Undelivered, late_and_lately, undelivered,
-};
 use ledger::{AccountKey, Balance};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Exact, Instant, TenantId};

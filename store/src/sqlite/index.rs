@@ -6,7 +6,7 @@
 //! the same one. Live segments tile the journal from its first record; what follows them is in
 //! `frozen` (being written as the next segment) and `recent`.
 
-use crate::journal::{Name, Namespace, Record};
+use crate::journal::{JournalEntry, Name, Namespace};
 use crate::reporters::Reporters;
 use crate::runs::{Entry, Part};
 use ledger::AccountKey;
@@ -77,7 +77,7 @@ impl Secret {
     }
 
     /// Every list a record enters.
-    pub fn lists(&self, record: &Record) -> SmallVec<[u64; 6]> {
+    pub fn lists(&self, record: &JournalEntry) -> SmallVec<[u64; 6]> {
         let own =
             |account: &AccountKey| account.kind.is_of_buyer() && account.tenant == record.tenant;
         let mut keys: SmallVec<[u64; 6]> = SmallVec::new();
@@ -141,7 +141,7 @@ pub struct Keys {
 
 impl Keys {
     /// `identity`: the record's key, asked for only if it is looked up by it.
-    pub fn of(secret: &Secret, record: &Record, identity: impl FnOnce() -> u64) -> Self {
+    pub fn of(secret: &Secret, record: &JournalEntry, identity: impl FnOnce() -> u64) -> Self {
         let looked_up = record.identity.namespace != Namespace::Engine;
         Self {
             identity: looked_up.then(identity),

@@ -1,6 +1,6 @@
 //! States by key: hot ones from memory, the rest in one statement per kind.
 
-use super::rows::{account, carries, counter, hold, int, member};
+use super::rows::{account, carries, counter, distinct_value, hold, int};
 use super::states::{bind_account, bind_counter};
 use super::{Shared, sql};
 use crate::journal::{Amendment, CounterKey, JournalError, Kind, Result, Seq, State, StateKeys};
@@ -55,8 +55,9 @@ pub async fn load(shared: &Shared, keys: &StateKeys) -> Result<State> {
         state.holds.extend(open);
         (missing, hot.commits)
     };
-    let cold =
-        !(keys.members.is_empty() && keys.all_members.is_empty() && keys.amendments.is_empty());
+    let cold = !(keys.distinct_values.is_empty()
+        && keys.all_distinct_values.is_empty()
+        && keys.amendments.is_empty());
     if missing.is_empty() && !cold {
         return Ok(state);
     }
@@ -140,16 +141,16 @@ async fn read_cold_kinds(
     keys: &StateKeys,
     state: &mut State,
 ) -> Result<()> {
-    let members = &mut state.members;
+    let distinct_values = &mut state.distinct_values;
     let mut take = |row: &sqlx::sqlite::SqliteRow| {
-        let (key, member) = member(row)?;
-        members.insert(key, member);
+        let (key, distinct_value) = distinct_value(row)?;
+        distinct_values.insert(key, distinct_value);
         Ok::<_, JournalError>(())
     };
     sql::select(
         conn,
-        &sql::SELECT_MEMBERS,
-        keys.members.clone(),
+        &sql::SELECT_DISTINCT_VALUES,
+        keys.distinct_values.clone(),
         |values, key| {
             bind_counter(values, key.counter);
             values.text(key.value);
@@ -159,8 +160,8 @@ async fn read_cold_kinds(
     .await?;
     sql::select(
         conn,
-        &sql::SELECT_ALL_MEMBERS,
-        keys.all_members.clone(),
+        &sql::SELECT_ALL_DISTINCT_VALUES,
+        keys.all_distinct_values.clone(),
         bind_counter,
         &mut take,
     )

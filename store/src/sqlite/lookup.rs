@@ -4,7 +4,7 @@
 use super::index::{Index, Recent, Segment, Which, block_id};
 use super::rows::{bytes, int, record};
 use super::{Shared, sql};
-use crate::journal::{JournalError, Keyed, Namespace, Of, Record, RecordQuery, Result};
+use crate::journal::{EntryQuery, JournalEntry, JournalError, Keyed, Namespace, Of, Result};
 use crate::runs::walk;
 use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
@@ -23,8 +23,11 @@ const SEQS_PER_READER: usize = 64;
 /// Seqs that may have the key of the identity at this place of those asked for.
 type Candidates = Vec<(usize, i64)>;
 
-pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
-    let mut found: Vec<Option<Arc<Record>>> = vec![None; identities.len()];
+pub async fn find(
+    shared: &Shared,
+    identities: &[Keyed<'_>],
+) -> Result<Vec<Option<Arc<JournalEntry>>>> {
+    let mut found: Vec<Option<Arc<JournalEntry>>> = vec![None; identities.len()];
     let candidates = candidates(shared, identities).await?;
     if candidates.is_empty() {
         return Ok(found);
@@ -33,7 +36,7 @@ pub async fn find(shared: &Shared, identities: &[Keyed<'_>]) -> Result<Vec<Optio
     seqs.sort_unstable();
     seqs.dedup();
     let mut conn = shared.db.readers.acquire().await?;
-    let records: HashMap<i64, Arc<Record>> = by_seq(&mut conn, seqs)
+    let records: HashMap<i64, Arc<JournalEntry>> = by_seq(&mut conn, seqs)
         .await?
         .into_iter()
         .map(|r| (r.seq.0, Arc::new(r)))
@@ -143,7 +146,7 @@ pub async fn blocks(conn: &mut SqliteConnection, ids: Vec<i64>) -> Result<HashMa
     Ok(blocks)
 }
 
-async fn by_seq(conn: &mut SqliteConnection, seqs: Vec<i64>) -> Result<Vec<Record>> {
+async fn by_seq(conn: &mut SqliteConnection, seqs: Vec<i64>) -> Result<Vec<JournalEntry>> {
     let mut records = Vec::with_capacity(seqs.len());
     let bind = |values: &mut sql::Values, seq: i64| {
         values.int(seq);
@@ -156,7 +159,7 @@ async fn by_seq(conn: &mut SqliteConnection, seqs: Vec<i64>) -> Result<Vec<Recor
     Ok(records)
 }
 
-pub async fn read(shared: &Shared, query: &RecordQuery) -> Result<Vec<Record>> {
+pub async fn read(shared: &Shared, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
     let start = query
         .after
         .map_or(if query.newest_first { i64::MAX } else { 0 }, |after| {
@@ -248,7 +251,7 @@ async fn by_seq_at_once(
     shared: &Shared,
     conn: &mut SqliteConnection,
     seqs: Vec<i64>,
-) -> Result<Vec<Record>> {
+) -> Result<Vec<JournalEntry>> {
     let helpers = (seqs.len() / SEQS_PER_READER).min(READERS_AT_ONCE - 1);
     let mut helpers: Vec<_> = std::iter::from_fn(|| shared.db.readers.try_acquire())
         .take(helpers)
@@ -269,8 +272,8 @@ async fn in_order(
     shared: &Shared,
     conn: &mut SqliteConnection,
     seqs: Vec<i64>,
-    query: &RecordQuery,
-) -> Result<Vec<Record>> {
+    query: &EntryQuery,
+) -> Result<Vec<JournalEntry>> {
     let mut records = by_seq_at_once(shared, conn, seqs).await?;
     records.sort_unstable_by_key(|record| record.seq);
     if query.newest_first {
@@ -284,10 +287,10 @@ async fn listed(
     shared: &Shared,
     conn: &mut SqliteConnection,
     lists: &[u64],
-    query: &RecordQuery,
-    keep: impl Fn(&Record) -> bool,
-) -> Result<Vec<Record>> {
-    let mut page: Vec<Record> = Vec::new();
+    query: &EntryQuery,
+    keep: impl Fn(&JournalEntry) -> bool,
+) -> Result<Vec<JournalEntry>> {
+    let mut page: Vec<JournalEntry> = Vec::new();
     let mut after = query.after.map(|after| after.0);
     while page.len() < query.limit {
         let step = (query.limit - page.len()).min(LIST_STEP_MAX);

@@ -25,8 +25,8 @@ pub use commit::Packing;
 
 use crate::db::{Db, Sqlite};
 use crate::journal::{
-    self, Batch, Check, Journal, JournalError, Keyed, Name, Namespace, Placed, Record, RecordQuery,
-    Reporter, Result, State, StateKeys,
+    self, Batch, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Name, Namespace,
+    Placed, Reporter, Result, State, StateKeys,
 };
 use async_trait::async_trait;
 use cache::HotStates;
@@ -88,7 +88,7 @@ struct Shared {
 struct Position {
     last_seq: i64,
     last_batch: i64,
-    heads: FastMap<TenantId, [u8; 32]>,
+    chain_heads: FastMap<TenantId, [u8; 32]>,
 }
 
 impl SqliteJournal {
@@ -135,7 +135,7 @@ impl Journal for SqliteJournal {
         self.shared.secret.identity(name)
     }
 
-    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<Record>>>> {
+    async fn find(&self, identities: &[Keyed<'_>]) -> Result<Vec<Option<Arc<JournalEntry>>>> {
         open::clear_doubt(&self.shared).await?;
         lookup::find(&self.shared, identities).await
     }
@@ -171,7 +171,7 @@ impl Journal for SqliteJournal {
             .map_err(|e| JournalError::Unavailable(e.to_string()))?
     }
 
-    async fn read(&self, query: &RecordQuery) -> Result<Vec<Record>> {
+    async fn read(&self, query: &EntryQuery) -> Result<Vec<JournalEntry>> {
         open::clear_doubt(&self.shared).await?;
         lookup::read(&self.shared, query).await
     }

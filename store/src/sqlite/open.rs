@@ -5,7 +5,7 @@ use super::index::{Index, Keys, Secret, Segment};
 use super::rows::{self, bytes, identity, int, unpack};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::db::Sqlite;
-use crate::journal::{Body, JournalError, Kind, Namespace, Record, Result, Seq};
+use crate::journal::{EntryPayload, JournalEntry, JournalError, Kind, Namespace, Result, Seq};
 use crate::reporters::Reporters;
 use crate::runs::Part;
 use rating::fast::FastMap;
@@ -31,7 +31,7 @@ pub async fn open(db: &Sqlite, options: JournalOptions) -> Result<Shared> {
     let position = position(&mut conn).await?;
     let last_seq = position.last_seq;
     let mut index = Index::new(segments);
-    index.roots.extend(position.heads.keys());
+    index.roots.extend(position.chain_heads.keys());
     index.reporters = reporters(&mut conn).await?;
     let (pending, open_holds) = states::current(&mut conn).await?;
     drop(conn);
@@ -75,7 +75,7 @@ pub async fn clear_doubt(shared: &Arc<Shared>) -> Result<()> {
     replay(shared, truth.last_seq).await?;
     {
         let mut index = shared.index_mut()?;
-        index.roots.extend(truth.heads.keys());
+        index.roots.extend(truth.chain_heads.keys());
         index.reporters = reporters;
     }
     shared.hot()?.start_again(open_holds, pending);
@@ -106,17 +106,17 @@ async fn position(conn: &mut SqliteConnection) -> Result<Position> {
     let last_batch = sqlx::query_scalar(sql::LAST_BATCH)
         .fetch_one(&mut *conn)
         .await?;
-    let mut heads = FastMap::default();
+    let mut chain_heads = FastMap::default();
     for row in sqlx::query(sql::HEADS).fetch_all(&mut *conn).await? {
         let hash = bytes(&row, 2)?
             .try_into()
             .map_err(|_| JournalError::Corrupt("a chain head is not 32 bytes long".into()))?;
-        heads.insert(TenantId(int(&row, 0)?), hash);
+        chain_heads.insert(TenantId(int(&row, 0)?), hash);
     }
     Ok(Position {
         last_seq,
         last_batch,
-        heads,
+        chain_heads,
     })
 }
 
@@ -224,8 +224,8 @@ async fn replay(shared: &Shared, last_seq: i64) -> Result<()> {
 fn tail_keys(secret: &Secret, row: &SqliteRow) -> Result<(i64, Keys)> {
     let seq = int(row, 0)?;
     let identity = identity(row, 1, 3, 4, 9)?;
-    let body: Body = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
-    let record = Record {
+    let body: EntryPayload = unpack(bytes(row, 6)?, &format!("record {seq}"))?;
+    let record = JournalEntry {
         seq: Seq(seq),
         kind: Kind::Rated,
         tenant: TenantId(int(row, 2)?),

@@ -1,7 +1,7 @@
 //! Bodies and personal parts of a batch, packed side by side in one piece of memory.
 
 use super::rows::pack_into;
-use crate::journal::{Record, Result};
+use crate::journal::{JournalEntry, Result};
 
 /// A rated event over two links, body and personal part: about this many bytes.
 const RECORD_BYTES: usize = 256;
@@ -14,7 +14,7 @@ pub struct Packed {
 }
 
 impl Packed {
-    pub fn of(records: &[Record]) -> Result<Self> {
+    pub fn of(records: &[JournalEntry]) -> Result<Self> {
         let mut bytes = Vec::with_capacity(records.len() * RECORD_BYTES);
         let mut ends = Vec::with_capacity(records.len());
         for record in records {

@@ -1,8 +1,8 @@
 //! Rows to values and back.
 
 use crate::journal::{
-    Carries, Counted, CounterKey, Identity, JournalError, Kind, Member, MemberKey, Namespace,
-    Record, Reporter, Result, Seq,
+    Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Identity, JournalEntry,
+    JournalError, Kind, Namespace, Reporter, Result, Seq,
 };
 use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
 use postcard::ser_flavors::Flavor;
@@ -111,16 +111,16 @@ fn digest(row: &SqliteRow, column: usize) -> Result<[u8; 16]> {
 }
 
 /// The columns of `SELECT_RECORDS` and its like.
-pub fn record(row: &SqliteRow) -> Result<Record> {
+pub fn record(row: &SqliteRow) -> Result<JournalEntry> {
     record_by(row, 13)
 }
 
 /// The same, with the reporter in another column.
-pub fn record_by(row: &SqliteRow, reporter: usize) -> Result<Record> {
+pub fn record_by(row: &SqliteRow, reporter: usize) -> Result<JournalEntry> {
     let seq = int(row, 0)?;
     let bad = |what: &str| JournalError::Corrupt(format!("record {seq}: unknown {what}"));
     let personal: Option<&[u8]> = row.try_get_unchecked(11)?;
-    Ok(Record {
+    Ok(JournalEntry {
         seq: Seq(seq),
         identity: identity(row, 1, 4, 5, reporter)?,
         tenant: TenantId(int(row, 2)?),
@@ -218,14 +218,14 @@ pub fn counter(row: &SqliteRow) -> Result<(CounterKey, Counted)> {
     Ok((counter_key(row)?, Counted::unpacked(counter, packed)?))
 }
 
-pub fn member(row: &SqliteRow) -> Result<(MemberKey, Member)> {
-    let key = MemberKey {
+pub fn distinct_value(row: &SqliteRow) -> Result<(DistinctValueKey, DistinctValue)> {
+    let key = DistinctValueKey {
         counter: counter_key(row)?,
         value: text(row, 3)?,
     };
     Ok((
         key,
-        Member {
+        DistinctValue {
             count: int(row, 4)?,
             at: Instant(int(row, 5)?),
         },

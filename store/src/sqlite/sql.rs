@@ -83,7 +83,7 @@ pub static UPSERT_COUNTERS: Multi = Multi::new(
         events = excluded.events, \
      segment = excluded.segment",
 );
-pub static UPSERT_MEMBERS: Multi = Multi::new(
+pub static UPSERT_DISTINCT_VALUES: Multi = Multi::new(
     "insert into members (buyer, rate_key, month, value, count, at_us) values ",
     6,
     " on conflict (buyer, rate_key, month, value) do update set count = excluded.count, at_us = \
@@ -125,13 +125,13 @@ pub static SELECT_COUNTERS: Multi = Multi::new(
     ") k cross join counters c on c.buyer = k.column1 and c.rate_key = k.column2 and c.month = \
         k.column3",
 );
-pub static SELECT_MEMBERS: Multi = Multi::new(
+pub static SELECT_DISTINCT_VALUES: Multi = Multi::new(
     "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
     4,
     ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = \
         k.column3 and m.value = k.column4",
 );
-pub static SELECT_ALL_MEMBERS: Multi = Multi::new(
+pub static SELECT_ALL_DISTINCT_VALUES: Multi = Multi::new(
     "select m.buyer, m.rate_key, m.month, m.value, m.count, m.at_us from (values ",
     3,
     ") k cross join members m on m.buyer = k.column1 and m.rate_key = k.column2 and m.month = \
@@ -250,7 +250,8 @@ pub const EXPORT_RECORDS: &str = "select r.seq, r.root, r.tenant, r.kind, r.name
      from records r cross join batches b on b.batch = r.batch and b.root = r.root where r.seq > ? \
      order by r.seq limit ?";
 pub const EXPORT_HOLDS: &str = "select body from holds where id >= ? order by id limit ?";
-pub const EXPORT_MEMBERS: &str = "select buyer, rate_key, month, value, count, at_us from members";
+pub const EXPORT_DISTINCT_VALUES: &str =
+    "select buyer, rate_key, month, value, count, at_us from members";
 pub const EXPORT_HOMES: &str = "select id, root_id from tenants";
 pub const EXPORT_PLATFORM: &str = "select id from tenants where kind = 'platform'";
 
@@ -262,7 +263,7 @@ pub static EVERY_MULTI: &[&Multi] = &[
     &UPSERT_ACCOUNTS,
     &UPSERT_CARRIES,
     &UPSERT_COUNTERS,
-    &UPSERT_MEMBERS,
+    &UPSERT_DISTINCT_VALUES,
     &UPSERT_HOLDS,
     &UPSERT_AMENDMENTS,
     &INSERT_REPORTERS,
@@ -271,8 +272,8 @@ pub static EVERY_MULTI: &[&Multi] = &[
     &SELECT_ACCOUNTS,
     &SELECT_CARRIES,
     &SELECT_COUNTERS,
-    &SELECT_MEMBERS,
-    &SELECT_ALL_MEMBERS,
+    &SELECT_DISTINCT_VALUES,
+    &SELECT_ALL_DISTINCT_VALUES,
     &SELECT_HOLDS,
     &SELECT_AMENDMENTS,
     &SELECT_RECORDS,
@@ -321,7 +322,7 @@ pub const EVERY: &[&str] = &[
     AUDIT_AMENDMENTS,
     EXPORT_RECORDS,
     EXPORT_HOLDS,
-    EXPORT_MEMBERS,
+    EXPORT_DISTINCT_VALUES,
     EXPORT_HOMES,
     EXPORT_PLATFORM,
 ];

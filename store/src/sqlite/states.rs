@@ -13,7 +13,9 @@ use super::rows::{
     account, bytes, carries, counter, hold, hold_state_code, int, pack, text, unpack,
 };
 use super::sql::{self, Values};
-use crate::journal::{Body, Carries, Counted, CounterKey, JournalError, Kind, Result, State};
+use crate::journal::{
+    Carries, Counted, CounterKey, EntryPayload, JournalError, Kind, Result, State,
+};
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
 use rating::fast::FastMap;
 use rating::{Carry, Cents, Instant, TenantId, ids::HoldId};
@@ -208,7 +210,7 @@ impl Tail {
         root: TenantId,
         tenant: TenantId,
         kind: Kind,
-        body: &Body,
+        body: &EntryPayload,
     ) -> Result<(), ledger::Refusal> {
         self.records += 1;
         self.held_moved |= body.hold.is_some();
@@ -243,7 +245,7 @@ impl Tail {
     }
 
     /// What the engine made of the hold, as `metering` records it.
-    fn hold(&mut self, id: HoldId, row: &SqliteRow, kind: Kind, body: Body) -> Result<()> {
+    fn hold(&mut self, id: HoldId, row: &SqliteRow, kind: Kind, body: EntryPayload) -> Result<()> {
         let no_end = || JournalError::Corrupt(format!("{id}: a hold without an end"));
         if kind == Kind::HoldPlaced {
             let (root, customer, placed_at) = (
@@ -438,7 +440,7 @@ async fn read_tail(conn: &mut SqliteConnection) -> Result<Tail> {
         seq = int(last, 0)?;
         let mut bodies = Vec::with_capacity(rows.len());
         for row in &rows {
-            bodies.push(unpack::<Body>(
+            bodies.push(unpack::<EntryPayload>(
                 bytes(row, 6)?,
                 &format!("record {}", int(row, 0)?),
             )?);
@@ -468,7 +470,7 @@ async fn has_segments(conn: &mut SqliteConnection) -> Result<bool> {
 async fn read_counters(
     conn: &mut SqliteConnection,
     tail: &mut Tail,
-    bodies: &[Body],
+    bodies: &[EntryPayload],
 ) -> Result<()> {
     let moved = bodies.iter().flat_map(|body| &body.charges);
     let moved = moved.filter_map(|charge| {

@@ -1,7 +1,7 @@
 //! After a failover that lost commits, or a restore to an earlier moment, servers go on without a
 //! restart: what a process remembers of commits that are gone does not count.
 
-use super::till::{Till, identity};
+use super::test_ledger::{TestLedger, identity};
 use super::{ACME, CENT, ROOT, TINY, assert_sound, balance};
 use crate::db::{Db, PostgresOptions};
 use crate::journal::{Identity, Journal, Locking, Namespace, StateKeys};
@@ -58,16 +58,16 @@ fn named(kind: u16, count: usize) -> Vec<Identity> {
 }
 
 /// As a server does, which remembers what it looked for. What each kind costs is its own.
-async fn sell(till: &mut Till, kind: u16, number: usize, locked: &dyn Journal) {
+async fn sell(test_ledger: &mut TestLedger, kind: u16, number: usize, locked: &dyn Journal) {
     let identity = identity(ROOT, Namespace::Usage, &id(kind, number));
     assert_eq!(locked.find_each(&[identity]).await.unwrap(), [None]);
-    till.sale(
+    test_ledger.sale(
         ROOT,
         ACME,
         &id(kind, number),
         Exact(CENT.0 * i128::from(kind) * 5 / 7),
     );
-    locked.commit(till.ring_up()).await.unwrap();
+    locked.commit(test_ledger.ring_up()).await.unwrap();
 }
 
 async fn enter(journal: &PostgresJournal) -> Arc<dyn Journal> {
@@ -91,14 +91,14 @@ async fn goes_on(lost: usize, others: usize, fold_bytes: usize) {
             .unwrap()
     };
     let (ours, theirs) = (open().await, open().await);
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for number in 0..3 {
-        sell(&mut till, 1, number, &*enter(&ours).await).await;
+        sell(&mut test_ledger, 1, number, &*enter(&ours).await).await;
     }
     keep(&postgres.pool).await;
-    let mut replica = till.clone();
+    let mut replica = test_ledger.clone();
     for number in 0..lost {
-        sell(&mut till, 2, number, &*enter(&ours).await).await;
+        sell(&mut test_ledger, 2, number, &*enter(&ours).await).await;
     }
     fail_over(&postgres.pool).await;
     for number in 0..others {

@@ -1,10 +1,10 @@
 //! What only a file can do: survive a crash at any point, and be damaged.
 
-use super::till::{Till, identity};
+use super::test_ledger::{TestLedger, identity};
 use super::{ACME, BOLT, Bench, CENT, ROOT, assert_sound, balance};
 use crate::db::Db;
-use crate::journal::{CounterKey, Member, Of, RecordQuery};
-use crate::journal::{Journal, MemberKey, Namespace, StateKeys};
+use crate::journal::{CounterKey, DistinctValue, EntryQuery, Of};
+use crate::journal::{DistinctValueKey, Journal, Namespace, StateKeys};
 use crate::sqlite::{JournalOptions, SqliteJournal, verify_file};
 use rating::usage::CounterId;
 use rating::{Instant, ids::HoldId};
@@ -38,11 +38,11 @@ async fn reopened(image: &TempDir) -> (Db, SqliteJournal) {
 async fn a_crash_loses_nothing_that_was_committed() {
     let bench = Bench::sqlite().await.unwrap();
     let (_, dir) = bench.db.as_ref().unwrap();
-    let mut till = Till::default();
-    till.hold(ROOT, ACME, HoldId(1), 10, Instant(1));
+    let mut test_ledger = TestLedger::default();
+    test_ledger.hold(ROOT, ACME, HoldId(1), 10, Instant(1));
     for event in 0..60 {
-        till.sale(ROOT, ACME, &event.to_string(), CENT);
-        bench.journal.commit(till.ring_up()).await.unwrap();
+        test_ledger.sale(ROOT, ACME, &event.to_string(), CENT);
+        bench.journal.commit(test_ledger.ring_up()).await.unwrap();
         if event % 10 != 9 {
             continue;
         }
@@ -65,10 +65,10 @@ async fn a_crash_loses_nothing_that_was_committed() {
         let state = journal.load(&keys).await.unwrap();
         assert_eq!(
             state.accounts[&balance(ACME)],
-            till.books.accounts[&balance(ACME)]
+            test_ledger.books.accounts[&balance(ACME)]
         );
         assert_eq!(state.holds.len(), 1);
-        let mut again = till.clone();
+        let mut again = test_ledger.clone();
         again.sale(ROOT, BOLT, "after the crash", CENT);
         journal.commit(again.ring_up()).await.unwrap();
         assert_sound(&journal.verify().await.unwrap());
@@ -78,10 +78,10 @@ async fn a_crash_loses_nothing_that_was_committed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_index_is_built_again() {
     let bench = Bench::sqlite().await.unwrap();
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for event in 0..100 {
-        till.sale(ROOT, ACME, &event.to_string(), CENT);
-        bench.journal.commit(till.ring_up()).await.unwrap();
+        test_ledger.sale(ROOT, ACME, &event.to_string(), CENT);
+        bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     }
     for damage in [
         "update index_runs set first_seq = first_seq + 1",
@@ -182,18 +182,18 @@ async fn damage_is_named() {
     ];
     let bench = Bench::sqlite_with(1).await;
     let (_, dir) = bench.db.as_ref().unwrap();
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for batch in 0..10 {
         for event in 0..3 {
-            till.sale(
+            test_ledger.sale(
                 ROOT,
                 ACME,
                 &format!("{batch}-{event}"),
                 rating::Exact(CENT.0 / 3),
             );
         }
-        till.hold(ROOT, ACME, HoldId(batch + 1), 10, Instant(1));
-        bench.journal.commit(till.ring_up()).await.unwrap();
+        test_ledger.hold(ROOT, ACME, HoldId(batch + 1), 10, Instant(1));
+        bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     }
     assert_sound(&verify_file(&dir.path().join("centwise.db")).await.unwrap());
     for (damage, check, names) in damages {
@@ -218,25 +218,25 @@ async fn damage_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_are_kept_by_counter() {
+async fn distinct_values_are_kept_by_counter() {
     let bench = Bench::sqlite().await.unwrap();
     let counter = |rate_key| CounterKey {
         buyer: ACME,
         id: CounterId { rate_key, month: 3 },
     };
-    let member = |rate_key, value: &str| MemberKey {
+    let distinct_value = |rate_key, value: &str| DistinctValueKey {
         counter: counter(rate_key),
         value: value.into(),
     };
-    let mut batch = Till::default().ring_up();
+    let mut batch = TestLedger::default().ring_up();
     for (key, count) in [
-        (member(1, "a"), 1),
-        (member(1, "b"), 2),
-        (member(2, "a"), 3),
+        (distinct_value(1, "a"), 1),
+        (distinct_value(1, "b"), 2),
+        (distinct_value(2, "a"), 3),
     ] {
-        batch.state.members.insert(
+        batch.state.distinct_values.insert(
             key,
-            Member {
+            DistinctValue {
                 count,
                 at: Instant(count),
             },
@@ -244,12 +244,15 @@ async fn members_are_kept_by_counter() {
     }
     bench.journal.commit(batch).await.unwrap();
     let keys = StateKeys {
-        members: vec![member(2, "a"), member(2, "z")],
-        all_members: vec![counter(1)],
+        distinct_values: vec![distinct_value(2, "a"), distinct_value(2, "z")],
+        all_distinct_values: vec![counter(1)],
         ..StateKeys::default()
     };
-    let members = bench.journal.load(&keys).await.unwrap().members;
-    let mut counts: Vec<i64> = members.values().map(|member| member.count).collect();
+    let distinct_values = bench.journal.load(&keys).await.unwrap().distinct_values;
+    let mut counts: Vec<i64> = distinct_values
+        .values()
+        .map(|distinct_value| distinct_value.count)
+        .collect();
     counts.sort_unstable();
     assert_eq!(counts, [1, 2, 3]);
 }
@@ -259,10 +262,10 @@ async fn members_are_kept_by_counter() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_may_stop_waiting() {
     let bench = Bench::sqlite().await.unwrap();
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for event in 0..20 {
-        till.sale(ROOT, ACME, &event.to_string(), CENT);
-        let commit = bench.journal.commit(till.ring_up());
+        test_ledger.sale(ROOT, ACME, &event.to_string(), CENT);
+        let commit = bench.journal.commit(test_ledger.ring_up());
         if event % 2 == 0 {
             let _ = tokio::time::timeout(std::time::Duration::ZERO, commit).await;
             // Commits queue in order of their start; wait for this one through the next read of the
@@ -280,7 +283,7 @@ async fn a_caller_may_stop_waiting() {
             commit.await.unwrap();
         }
     }
-    let query = RecordQuery {
+    let query = EntryQuery {
         of: Of::All,
         after: None,
         newest_first: false,

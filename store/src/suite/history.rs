@@ -1,10 +1,10 @@
 //! Random histories: the database, with runs so small that they are written and merged all the
 //! time, must answer like the plain model.
 
-use super::till::{Till, identity};
+use super::test_ledger::{TestLedger, identity};
 use super::{CENT, assert_sound, balance, seqs};
 use crate::db::Db;
-use crate::journal::{Journal, Namespace, Of, RecordQuery, Seq, StateKeys};
+use crate::journal::{EntryQuery, Journal, Namespace, Of, Seq, StateKeys};
 use crate::memory::MemoryJournal;
 use crate::sqlite::{JournalOptions, SqliteJournal};
 use ledger::{AccountKey, Balance, HoldState};
@@ -83,7 +83,7 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
         Of::All,
     ];
     for of in lists {
-        let query = RecordQuery {
+        let query = EntryQuery {
             of,
             after: after.map(Seq),
             newest_first: *newest_first,
@@ -131,10 +131,10 @@ async fn same_answers(model: &MemoryJournal, journal: &SqliteJournal, step: &Ste
     );
 }
 
-pub fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
+pub fn step_hold(test_ledger: &mut TestLedger, number: i64, step: HoldStep) {
     let (id, customer) = (HoldId(number), number % CUSTOMERS);
-    let Some(hold) = till.books.holds.get(&id) else {
-        return till.hold(
+    let Some(hold) = test_ledger.books.holds.get(&id) else {
+        return test_ledger.hold(
             root_of(customer),
             TenantId(1000 + customer),
             id,
@@ -144,10 +144,10 @@ pub fn step_hold(till: &mut Till, number: i64, step: HoldStep) {
     };
     match step {
         _ if hold.state != HoldState::Open => {}
-        HoldStep::Extend(cents) => till.extend(id, cents, Instant(cents / 3)),
-        HoldStep::Capture => till.capture(id, Exact(CENT.0 * i128::from(number))),
-        HoldStep::Release => till.release(id),
-        HoldStep::Expire => till.expire(id),
+        HoldStep::Extend(cents) => test_ledger.extend(id, cents, Instant(cents / 3)),
+        HoldStep::Capture => test_ledger.capture(id, Exact(CENT.0 * i128::from(number))),
+        HoldStep::Release => test_ledger.release(id),
+        HoldStep::Expire => test_ledger.expire(id),
     }
 }
 
@@ -158,19 +158,19 @@ async fn play(steps: Vec<Step>, options: JournalOptions) {
         .unwrap();
     let model = MemoryJournal::new();
     let mut journal = SqliteJournal::open_with(&db, options).await.unwrap();
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for step in steps {
         match &step {
             Step::Commit(sales) => {
                 for (customer, id) in sales {
-                    till.sale(
+                    test_ledger.sale(
                         root_of(*customer),
                         TenantId(1000 + customer),
                         &id.to_string(),
                         Exact(CENT.0 * 3 / 7),
                     );
                 }
-                let mut batch = till.ring_up();
+                let mut batch = test_ledger.ring_up();
                 if sales.len() % 2 == 0 {
                     batch.identity_keys = batch
                         .records
@@ -186,8 +186,8 @@ async fn play(steps: Vec<Step>, options: JournalOptions) {
             Step::Holds(steps) => {
                 steps
                     .iter()
-                    .for_each(|(hold, step)| step_hold(&mut till, *hold, *step));
-                let batch = till.ring_up();
+                    .for_each(|(hold, step)| step_hold(&mut test_ledger, *hold, *step));
+                let batch = test_ledger.ring_up();
                 assert_eq!(
                     journal.commit(batch.clone()).await.unwrap(),
                     model.commit(batch).await.unwrap()

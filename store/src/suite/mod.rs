@@ -5,12 +5,12 @@ mod failover;
 mod file;
 mod history;
 mod shared_history;
-pub mod till;
+pub mod test_ledger;
 
 use crate::db::{Db, PostgresOptions};
 use crate::journal::{
-    Check, CounterKey, Identity, Journal, JournalError, Kind, Namespace, Of, Record, RecordQuery,
-    Seq, StateKeys,
+    Check, CounterKey, EntryQuery, Identity, Journal, JournalEntry, JournalError, Kind, Namespace,
+    Of, Seq, StateKeys,
 };
 use crate::memory::MemoryJournal;
 use crate::postgres::{PostgresJournal, PostgresJournalOptions};
@@ -19,7 +19,7 @@ use ledger::{AccountKey, Balance};
 use rating::usage::CounterId;
 use rating::{Cents, Currency, Exact, Instant, TenantId, ids::HoldId};
 use tempfile::TempDir;
-use till::{Till, identity};
+use test_ledger::{TestLedger, identity};
 
 pub const ROOT: TenantId = TenantId(100);
 pub const ACME: TenantId = TenantId(1_000);
@@ -139,7 +139,7 @@ impl Bench {
     }
 
     async fn pages(&self, of: Of, newest_first: bool, limit: usize) -> Vec<i64> {
-        let mut query = RecordQuery {
+        let mut query = EntryQuery {
             of,
             after: None,
             newest_first,
@@ -193,15 +193,15 @@ journal_suite!(memory, sqlite, postgres; {
 });
 
 async fn reporters_are_told_apart(bench: Bench) {
-    let mut till = Till::default();
-    till.sale(ROOT, ACME, "a", CENT);
-    till.sale(ROOT, ACME, "a", CENT);
-    let mut batch = till.ring_up();
+    let mut test_ledger = TestLedger::default();
+    test_ledger.sale(ROOT, ACME, "a", CENT);
+    test_ledger.sale(ROOT, ACME, "a", CENT);
+    let mut batch = test_ledger.ring_up();
     batch.records[1].identity.reporter = Some(ACME);
     let [of_platform, of_acme] = [0, 1].map(|index: usize| batch.records[index].identity.clone());
     bench.journal.commit(batch).await.unwrap();
-    till.sale(ROOT, BOLT, "b", CENT);
-    bench.journal.commit(till.ring_up()).await.unwrap();
+    test_ledger.sale(ROOT, BOLT, "b", CENT);
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     let nobody = Identity {
         reporter: Some(BOLT),
         ..of_acme.clone()
@@ -235,10 +235,10 @@ async fn reporters_are_told_apart(bench: Bench) {
 }
 
 async fn what_is_committed_is_found_and_read(bench: Bench) {
-    let mut till = Till::default();
-    till.sale(ROOT, ACME, "a", CENT);
-    till.sale(ROOT, BOLT, "b", CENT);
-    let batch = till.ring_up();
+    let mut test_ledger = TestLedger::default();
+    test_ledger.sale(ROOT, ACME, "a", CENT);
+    test_ledger.sale(ROOT, BOLT, "b", CENT);
+    let batch = test_ledger.ring_up();
     let mut expected = batch.records.clone();
     let placed = bench.journal.commit(batch).await.unwrap();
     assert_eq!([placed.at(0), placed.at(1)], [bench.seq(1), bench.seq(2)]);
@@ -275,7 +275,7 @@ async fn what_is_committed_is_found_and_read(bench: Bench) {
     );
     let read = bench
         .journal
-        .read(&RecordQuery {
+        .read(&EntryQuery {
             of: Of::All,
             after: None,
             newest_first: false,
@@ -288,7 +288,7 @@ async fn what_is_committed_is_found_and_read(bench: Bench) {
 }
 
 async fn states_are_loaded_as_committed(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     let hold = HoldId(5_000);
     let counter = |buyer| CounterKey {
         buyer,
@@ -312,23 +312,23 @@ async fn states_are_loaded_as_committed(bench: Bench) {
     };
     assert!(bench.journal.load(&keys).await.unwrap().accounts.is_empty());
     for round in 0..3 {
-        till.sale(ROOT, ACME, &format!("a{round}"), Exact(CENT.0 * 7 / 3));
-        till.top_up(ROOT, ACME, &format!("t{round}"), 500);
+        test_ledger.sale(ROOT, ACME, &format!("a{round}"), Exact(CENT.0 * 7 / 3));
+        test_ledger.top_up(ROOT, ACME, &format!("t{round}"), 500);
         match round {
-            1 => till.hold(ROOT, ACME, hold, 30, Instant(9_000_000)),
-            2 => till.release(hold),
+            1 => test_ledger.hold(ROOT, ACME, hold, 30, Instant(9_000_000)),
+            2 => test_ledger.release(hold),
             _ => {}
         }
-        bench.journal.commit(till.ring_up()).await.unwrap();
+        bench.journal.commit(test_ledger.ring_up()).await.unwrap();
         let state = bench.journal.load(&keys).await.unwrap();
         assert_eq!(
             state.accounts.get(&balance(ACME)),
-            till.books.accounts.get(&balance(ACME))
+            test_ledger.books.accounts.get(&balance(ACME))
         );
         assert_eq!(state.accounts.len(), 2, "what was never written is absent");
-        assert_eq!(state.carries, till.books.carries);
-        assert_eq!(state.counters, till.books.counters);
-        assert_eq!(state.holds, till.books.holds);
+        assert_eq!(state.carries, test_ledger.books.carries);
+        assert_eq!(state.counters, test_ledger.books.counters);
+        assert_eq!(state.holds, test_ledger.books.holds);
         let open = StateKeys {
             open_holds: vec![hold],
             ..StateKeys::of(ROOT)
@@ -341,10 +341,10 @@ async fn states_are_loaded_as_committed(bench: Bench) {
 }
 
 async fn the_first_record_of_an_identity_is_found(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for number in 0..40 {
-        till.sale(ROOT, ACME, "same", CENT);
-        let committed = bench.journal.commit(till.ring_up()).await;
+        test_ledger.sale(ROOT, ACME, "same", CENT);
+        let committed = bench.journal.commit(test_ledger.ring_up()).await;
         // PostgreSQL refuses what a look-up under the root's lock would have found.
         assert!(
             committed.is_ok() || (number > 0 && bench.postgres.is_some()),
@@ -375,22 +375,22 @@ async fn the_first_record_of_an_identity_is_found(bench: Bench) {
 }
 
 async fn lists_are_paged_both_ways(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     let (mut acme, mut bolt) = (Vec::new(), Vec::new());
     for event in 1..=120_i64 {
         if event % 3 == 0 {
             // Zero cents: the charge counts all the same.
-            till.sale(ROOT, BOLT, &event.to_string(), Exact(1));
+            test_ledger.sale(ROOT, BOLT, &event.to_string(), Exact(1));
             bolt.push(event);
         } else {
-            till.sale(ROOT, ACME, &event.to_string(), CENT);
+            test_ledger.sale(ROOT, ACME, &event.to_string(), CENT);
             acme.push(event);
         }
         if event % 7 == 0 {
-            bench.journal.commit(till.ring_up()).await.unwrap();
+            bench.journal.commit(test_ledger.ring_up()).await.unwrap();
         }
     }
-    bench.journal.commit(till.ring_up()).await.unwrap();
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     let all: Vec<i64> = (1..=120).collect();
     let lists = [
         (Of::Customer(ACME), acme.clone()),
@@ -437,13 +437,13 @@ async fn lists_are_paged_both_ways(bench: Bench) {
 }
 
 async fn unrated_events_are_listed_until_settled(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for event in 1..=5 {
-        till.unrated(ROOT, ACME, &format!("u{event}"));
+        test_ledger.unrated(ROOT, ACME, &format!("u{event}"));
     }
-    bench.journal.commit(till.ring_up()).await.unwrap();
-    till.rate_later(ROOT, ACME, bench.seq(2), CENT);
-    bench.journal.commit(till.ring_up()).await.unwrap();
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
+    test_ledger.rate_later(ROOT, ACME, bench.seq(2), CENT);
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     assert_eq!(bench.pages(Of::Unrated(ROOT), false, 2).await, [1, 3, 4, 5]);
     assert_eq!(bench.pages(Of::Unrated(ROOT), true, 3).await, [5, 4, 3, 1]);
     assert_eq!(
@@ -467,12 +467,12 @@ async fn unrated_events_are_listed_until_settled(bench: Bench) {
 }
 
 async fn holds_expire_in_order(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for (id, until) in [(1, 300), (2, 100), (3, 200), (4, 900), (5, 50)] {
-        till.hold(ROOT, ACME, HoldId(id), 10, Instant(until));
+        test_ledger.hold(ROOT, ACME, HoldId(id), 10, Instant(until));
     }
-    till.release(HoldId(5));
-    bench.journal.commit(till.ring_up()).await.unwrap();
+    test_ledger.release(HoldId(5));
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     let ids = async |now, limit| {
         let holds = bench
             .journal
@@ -492,11 +492,11 @@ async fn holds_expire_in_order(bench: Bench) {
 }
 
 async fn a_failed_commit_leaves_nothing(bench: Bench) {
-    let mut till = Till::default();
-    till.sale(ROOT, ACME, "a", CENT);
-    bench.journal.commit(till.ring_up()).await.unwrap();
+    let mut test_ledger = TestLedger::default();
+    test_ledger.sale(ROOT, ACME, "a", CENT);
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     bench.break_commits(true).await;
-    let mut lost = till.clone();
+    let mut lost = test_ledger.clone();
     lost.sale(ROOT, ACME, "b", CENT);
     lost.hold(ROOT, ACME, HoldId(1), 10, Instant(1));
     let refused = bench.journal.commit(lost.ring_up()).await.unwrap_err();
@@ -533,9 +533,14 @@ async fn a_failed_commit_leaves_nothing(bench: Bench) {
             .is_empty()
     );
     bench.break_commits(false).await;
-    till.sale(ROOT, ACME, "b", CENT);
+    test_ledger.sale(ROOT, ACME, "b", CENT);
     assert_eq!(
-        bench.journal.commit(till.ring_up()).await.unwrap().at(0),
+        bench
+            .journal
+            .commit(test_ledger.ring_up())
+            .await
+            .unwrap()
+            .at(0),
         bench.seq(2),
         "no seq is lost"
     );
@@ -544,19 +549,19 @@ async fn a_failed_commit_leaves_nothing(bench: Bench) {
 }
 
 async fn the_books_are_sound(bench: Bench) {
-    let mut till = Till::default();
+    let mut test_ledger = TestLedger::default();
     for batch in 0..10 {
         for event in 0..12 {
             let (root, customer) = (TenantId(100 + event % 3), TenantId(1_000 + event));
-            till.sale(
+            test_ledger.sale(
                 root,
                 customer,
                 &format!("{batch}-{event}"),
                 Exact(CENT.0 * 4 / 100 * i128::from(event + 1)),
             );
         }
-        till.top_up(ROOT, ACME, &batch.to_string(), 500);
-        bench.journal.commit(till.ring_up()).await.unwrap();
+        test_ledger.top_up(ROOT, ACME, &batch.to_string(), 500);
+        bench.journal.commit(test_ledger.ring_up()).await.unwrap();
     }
     let checks = bench.journal.verify().await.unwrap();
     assert_sound(&checks);
@@ -578,17 +583,22 @@ async fn the_books_are_sound(bench: Bench) {
 }
 
 async fn an_empty_batch_is_fine(bench: Bench) {
-    let mut till = Till::default();
-    bench.journal.commit(till.ring_up()).await.unwrap();
-    till.sale(ROOT, ACME, "a", CENT);
+    let mut test_ledger = TestLedger::default();
+    bench.journal.commit(test_ledger.ring_up()).await.unwrap();
+    test_ledger.sale(ROOT, ACME, "a", CENT);
     assert_eq!(
-        bench.journal.commit(till.ring_up()).await.unwrap().at(0),
+        bench
+            .journal
+            .commit(test_ledger.ring_up())
+            .await
+            .unwrap()
+            .at(0),
         bench.seq(1)
     );
     assert!(bench.journal.find_each(&[]).await.unwrap().is_empty());
     assert_sound(&bench.journal.verify().await.unwrap());
 }
 
-pub fn seqs(records: &[Record]) -> Vec<i64> {
+pub fn seqs(records: &[JournalEntry]) -> Vec<i64> {
     records.iter().map(|record| record.seq.0).collect()
 }

@@ -5,10 +5,10 @@
 //! `JOURNAL_HISTORIES` sets how many are played.
 
 use super::history::{HOLDS, ROOTS, Step, root_of, step, step_hold};
-use super::till::{Till, identity};
+use super::test_ledger::{TestLedger, identity};
 use super::{CENT, assert_sound, balance};
 use crate::db::{Db, PostgresOptions};
-use crate::journal::{Batch, Journal, Namespace, Of, Record, RecordQuery, Seq, StateKeys};
+use crate::journal::{Batch, EntryQuery, Journal, JournalEntry, Namespace, Of, Seq, StateKeys};
 use crate::memory::MemoryJournal;
 use crate::postgres::{PostgresJournal, PostgresJournalOptions};
 use ledger::{AccountKey, Balance};
@@ -44,8 +44,8 @@ impl Twins {
         }
     }
 
-    fn named(&self, record: &Record) -> Record {
-        Record {
+    fn named(&self, record: &JournalEntry) -> JournalEntry {
+        JournalEntry {
             seq: Seq(self.names[&record.seq.0]),
             ..record.clone()
         }
@@ -84,13 +84,13 @@ impl Twins {
             Of::Account(AccountKey::revenue(root, Currency::EUR)),
         ];
         for of in lists {
-            let query = RecordQuery {
+            let query = EntryQuery {
                 of: of.clone(),
                 after: after.map(Seq),
                 newest_first,
                 limit,
             };
-            let expected: Vec<Record> = self
+            let expected: Vec<JournalEntry> = self
                 .model
                 .read(&query)
                 .await
@@ -98,7 +98,7 @@ impl Twins {
                 .iter()
                 .map(|record| self.named(record))
                 .collect();
-            let query = RecordQuery {
+            let query = EntryQuery {
                 of,
                 after: self.after(root, after, newest_first),
                 newest_first,
@@ -163,13 +163,13 @@ impl Twins {
 
     /// Everything, in the order of the roots' numbers.
     async fn look_at_all(&self, which: usize, limit: usize, newest_first: bool) {
-        let all = RecordQuery {
+        let all = EntryQuery {
             of: Of::All,
             after: None,
             newest_first: false,
             limit: usize::MAX,
         };
-        let mut expected: Vec<Record> = self
+        let mut expected: Vec<JournalEntry> = self
             .model
             .read(&all)
             .await
@@ -181,7 +181,7 @@ impl Twins {
         if newest_first {
             expected.reverse();
         }
-        let mut query = RecordQuery {
+        let mut query = EntryQuery {
             of: Of::All,
             after: None,
             newest_first,
@@ -212,7 +212,7 @@ async fn play(steps: Vec<(usize, Step)>, options: PostgresJournalOptions) {
         names: BTreeMap::new(),
         roots: BTreeMap::new(),
     };
-    let (mut till, mut used) = (Till::default(), BTreeSet::new());
+    let (mut test_ledger, mut used) = (TestLedger::default(), BTreeSet::new());
     for (which, step) in steps {
         match &step {
             Step::Commit(sales) => {
@@ -221,28 +221,30 @@ async fn play(steps: Vec<(usize, Step)>, options: PostgresJournalOptions) {
                     .iter()
                     .filter(|(customer, id)| used.insert((customer % ROOTS, *id)))
                 {
-                    till.sale(
+                    test_ledger.sale(
                         root_of(*customer),
                         TenantId(1000 + customer),
                         &id.to_string(),
                         Exact(CENT.0 * 3 / 7),
                     );
                 }
-                twins.commit(which, till.ring_up()).await;
+                twins.commit(which, test_ledger.ring_up()).await;
             }
             Step::Holds(steps) => {
-                let named = |till: &Till, hold: &i64| till.books.holds.contains_key(&HoldId(*hold));
+                let named = |test_ledger: &TestLedger, hold: &i64| {
+                    test_ledger.books.holds.contains_key(&HoldId(*hold))
+                };
                 for (hold, step) in steps {
                     // An extension's name is the same for all holds of a root here.
-                    let again =
-                        matches!(step, super::history::HoldStep::Extend(_)) && named(&till, hold);
+                    let again = matches!(step, super::history::HoldStep::Extend(_))
+                        && named(&test_ledger, hold);
                     if !again
                         || used.insert((100 + root_of(*hold % super::history::CUSTOMERS).0, 0))
                     {
-                        step_hold(&mut till, *hold, *step);
+                        step_hold(&mut test_ledger, *hold, *step);
                     }
                 }
-                twins.commit(which, till.ring_up()).await;
+                twins.commit(which, test_ledger.ring_up()).await;
             }
             Step::Reopen => twins.journals[which] = open().await,
             Step::Settle => twins.look_at_all(which, 7, which == 0).await,

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug, Default)]
 pub struct Chain {
     pub expected: BTreeMap<(i64, TenantId), BatchHead>,
-    heads: HashMap<TenantId, [u8; 32]>,
+    chain_heads: HashMap<TenantId, [u8; 32]>,
     open: BTreeMap<TenantId, (BatchHasher, i64)>,
     batch: i64,
     pub tally: Tally,
@@ -19,7 +19,7 @@ pub struct Chain {
 impl Chain {
     /// The rows of this root begin behind a batch with this hash.
     pub fn begin_after(&mut self, root: TenantId, hash: [u8; 32]) {
-        self.heads.insert(root, hash);
+        self.chain_heads.insert(root, hash);
     }
 
     pub fn row(&mut self, stored: &StoredRow<'_>) {
@@ -29,14 +29,14 @@ impl Chain {
             self.batch = stored.batch;
         }
         let root = TenantId(stored.row.root);
-        let (batch, expected, heads) = (self.batch, &self.expected, &self.heads);
+        let (batch, expected, chain_heads) = (self.batch, &self.expected, &self.chain_heads);
         let (hasher, records) = self.open.entry(root).or_insert_with(|| {
             let committed_at = expected
                 .get(&(batch, root))
                 .map_or(Instant::MIN, |head| head.committed_at);
             (
                 BatchHasher::new(
-                    heads.get(&root).unwrap_or(&GENESIS),
+                    chain_heads.get(&root).unwrap_or(&GENESIS),
                     root,
                     batch,
                     committed_at,
@@ -68,7 +68,7 @@ impl Chain {
                 ));
             }
             // From the stored hash on, so that one difference is named once.
-            self.heads.insert(root, head.hash);
+            self.chain_heads.insert(root, head.hash);
         }
         let rest = self.expected.split_off(&(batch + 1, TenantId(i64::MIN)));
         for (batch, root) in std::mem::replace(&mut self.expected, rest).into_keys() {
@@ -85,12 +85,12 @@ impl Chain {
         }
         compare(
             "the chain of",
-            &self.heads,
+            &self.chain_heads,
             stored,
             PartialEq::eq,
             &mut self.tally,
         );
-        self.heads.clear();
+        self.chain_heads.clear();
         self.batch = 0;
     }
 }

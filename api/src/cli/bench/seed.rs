@@ -6,12 +6,12 @@ use super::deck::Deck;
 use super::events::People;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::plant::Planter;
+use crate::seed::Seeder;
 use crate::state;
 use anyhow::Context;
 use rating::Cents;
 use rating::card::{Aggregation, MeterTerms};
-use store::records::NewTenant;
+use store::catalog::NewTenant;
 use tenants::{Pricing, Scope, Tenant, TenantKind};
 
 /// Percent of the deck's prices that a reseller pays.
@@ -20,7 +20,7 @@ const WHOLESALE_PERCENT: u32 = 75;
 const CREDIT_LIMIT: Cents = Cents(1_000_000_000_000);
 
 /// Plants what is missing; the secret of a new admin key. The database is closed again afterwards.
-pub async fn plant(config: &Config, deck: &Deck, people: People) -> anyhow::Result<String> {
+pub async fn seed(config: &Config, deck: &Deck, people: People) -> anyhow::Result<String> {
     let clock = Clock::system();
     let opened = state::open(config, clock.clone())
         .await
@@ -30,16 +30,16 @@ pub async fn plant(config: &Config, deck: &Deck, people: People) -> anyhow::Resu
         .platform()
         .await?
         .context("the database has no platform")?;
-    let planter = Planter::new(records, &clock, platform.id, "benchmark");
+    let seeder = Seeder::new(records, &clock, platform.id, "benchmark");
     let last = People::customer_name(people.customers - 1);
     if records
         .tenant_by_external_id(&platform, &last)
         .await?
         .is_none()
     {
-        plant_people(&planter, &platform, deck, people).await?;
+        seed_people(&seeder, &platform, deck, people).await?;
     }
-    let (_, secret) = planter
+    let (_, secret) = seeder
         .key(&platform, Scope::PlatformAdmin, "benchmark", None)
         .await?;
     opened
@@ -50,8 +50,8 @@ pub async fn plant(config: &Config, deck: &Deck, people: People) -> anyhow::Resu
     Ok(secret)
 }
 
-async fn plant_people(
-    planter: &Planter<'_>,
+async fn seed_people(
+    seeder: &Seeder<'_>,
     platform: &Tenant,
     deck: &Deck,
     people: People,
@@ -61,19 +61,19 @@ async fn plant_people(
         aggregation: Aggregation::Sum,
         unique_by: None,
     };
-    planter.meters(&[("call", call)]).await?;
-    let retail = planter
+    seeder.meters(&[("call", call)]).await?;
+    let retail = seeder
         .card(platform, "bench retail", &deck.card(100))
         .await?;
-    let wholesale = planter
+    let wholesale = seeder
         .card(platform, "bench wholesale", &deck.card(WHOLESALE_PERCENT))
         .await?;
     let (mut tenants, mut terms): (Vec<NewTenant>, Vec<_>) = (Vec::new(), Vec::new());
     let mut roots = Vec::with_capacity(people.roots);
     for root in 0..people.roots {
         let name = People::root_name(root);
-        let reseller = planter.tenant(platform, TenantKind::Reseller, &name, &name)?;
-        terms.push(planter.terms(
+        let reseller = seeder.tenant(platform, TenantKind::Reseller, &name, &name)?;
+        terms.push(seeder.terms(
             &reseller.tenant,
             Pricing::Wholesale {
                 rate_card: wholesale,
@@ -88,13 +88,13 @@ async fn plant_people(
         let seller = roots
             .get(People::root_of(customer))
             .context("a customer without a reseller")?;
-        let new = planter.tenant(seller, TenantKind::Customer, &name, &name)?;
-        terms.push(planter.terms(
+        let new = seeder.tenant(seller, TenantKind::Customer, &name, &name)?;
+        terms.push(seeder.terms(
             &new.tenant,
             Pricing::Wholesale { rate_card: retail },
             Some(CREDIT_LIMIT),
         )?);
         tenants.push(new);
     }
-    planter.store(&tenants, &terms).await
+    seeder.store(&tenants, &terms).await
 }

@@ -52,7 +52,7 @@ impl Server {
             database_url: url.clone(),
             ..Config::default()
         };
-        let key = plant(config, deck, people).await?;
+        let key = seed(config, deck, people).await?;
         if args.database_url.is_some() {
             writeln!(
                 std::io::stderr(),
@@ -97,11 +97,11 @@ fn temporary() -> anyhow::Result<TempDir> {
 }
 
 /// On threads of its own, so that nothing keeps the database open afterwards.
-async fn plant(config: Config, deck: &Deck, people: People) -> anyhow::Result<String> {
+async fn seed(config: Config, deck: &Deck, people: People) -> anyhow::Result<String> {
     std::thread::scope(|scope| {
-        let planting =
-            scope.spawn(|| crate::cli::runtime()?.block_on(seed::plant(&config, deck, people)));
-        planting
+        let seeding =
+            scope.spawn(|| crate::cli::runtime()?.block_on(seed::seed(&config, deck, people)));
+        seeding
             .join()
             .unwrap_or_else(|_| bail!("the benchmark's tenants were not made"))
     })

@@ -17,7 +17,7 @@ use crate::cli::client::{Connection, Denied};
 use crate::cli::session::Session;
 use anyhow::{Context, bail};
 use formats::input::{self, Row};
-use metering::command::Problem;
+use metering::requests::Problem;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};

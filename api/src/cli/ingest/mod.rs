@@ -17,7 +17,7 @@ use super::session::{Session, Target};
 use anyhow::{Context, bail};
 use formats::input::Row;
 use formats::input::cdr::{METER, not_in_seconds};
-use metering::command::UsageEvent;
+use metering::requests::UsageEvent;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rating::card::CALL_UNIT;
 use rows::Reading;

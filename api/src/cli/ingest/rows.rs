@@ -8,7 +8,7 @@ use formats::input::cdr::Options;
 use formats::input::table::{Column, ColumnMap};
 use formats::input::{self, Row};
 use formats::sheet;
-use metering::command::Problem;
+use metering::requests::Problem;
 use std::borrow::Cow;
 
 /// How a file is read, as the arguments and the map say.

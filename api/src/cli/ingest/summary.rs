@@ -3,7 +3,7 @@
 use super::Args;
 use super::texts::Texts;
 use crate::cli::counted;
-use metering::command::Problem;
+use metering::requests::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -140,11 +140,11 @@ impl Service {
     /// The reference chain: platform 0.30 → Muster Telecom 0.40 → acme-42, prepaid 50.00.
     async fn reference() -> Self {
         let service = Self::start().await;
-        service.plant().await;
+        service.seed().await;
         service
     }
 
-    async fn plant(&self) {
+    async fn seed(&self) {
         let admin = self.admin.clone();
         self.post(
             &admin,

@@ -3,7 +3,7 @@
 
 use super::Service;
 use crate::config::Config;
-use crate::paying::PaymentSettings;
+use crate::payments_setup::PaymentSettings;
 use serde_json::{Value, json};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Message, Order};
 
@@ -32,7 +32,7 @@ impl Paid {
             ..Config::default()
         })
         .await;
-        service.plant().await;
+        service.seed().await;
         Self { service, stripe }
     }
 
@@ -78,7 +78,7 @@ impl Paid {
     }
 
     async fn work(&self) {
-        while !self.service.app.desk.round().await.unwrap().is_idle() {}
+        while !self.service.app.payments.round().await.unwrap().is_idle() {}
     }
 
     async fn balance(&self) -> i64 {
@@ -353,7 +353,7 @@ async fn what_was_never_told_is_found() {
         .unwrap();
     let dropped = paid.stripe.messages(&both());
     assert!(!dropped.is_empty());
-    paid.service.app.desk.poll_if_due().await.unwrap();
+    paid.service.app.payments.poll_if_due().await.unwrap();
     paid.work().await;
     assert_eq!(paid.balance().await, 7500);
     for message in &dropped {
@@ -507,7 +507,7 @@ async fn a_balance_is_topped_up_by_itself() {
     let spent = json!({"id": "spent", "customer": "acme-42", "meter": "call", "quantity": "7500", "at": "2026-11-20T09:00:00Z", "destination": "+4930123456"});
     service.post(&admin, "/v1/usage-events", spent).await.ok();
     service.clock.set(service.clock.now().plus_secs(61));
-    service.app.desk.auto_round().await.unwrap();
+    service.app.payments.auto_round().await.unwrap();
     assert_eq!(paid.balance().await, 6000);
     let shown = service.get(&admin, path).await.ok();
     assert_eq!(

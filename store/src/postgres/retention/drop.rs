@@ -6,7 +6,7 @@
 
 use super::{Result, Retention, RetentionError, latest};
 use crate::postgres::months::{self, MonthTable, Place};
-use crate::postgres::{openings, sql};
+use crate::postgres::{opening_balances, sql};
 use crate::retry::Tries;
 use rating::Instant;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
@@ -26,7 +26,7 @@ impl Retention {
     /// # Errors
     /// A tenant's window has become longer than what would be left.
     pub async fn drop_months(&self, now: Instant, patience: u32) -> Result<Vec<String>> {
-        let Some(from) = openings::latest(&mut *self.pool().acquire().await?).await? else {
+        let Some(from) = opening_balances::latest(&mut *self.pool().acquire().await?).await? else {
             return Ok(Vec::new());
         };
         // Settings of its own, and gone afterwards.

@@ -1,10 +1,10 @@
 //! Openings are made: audited first, then written root by root.
 
 use super::{Cut, Plan, Result, Retention, RetentionError, open_holds_before};
+use crate::catalog::{Actor, Change, append_within};
 use crate::journal::JournalError;
-use crate::postgres::known::Delta;
-use crate::postgres::{Shared, audit, heads, openings, sql, write};
-use crate::records::{Actor, Change, append_within};
+use crate::postgres::root_cache::Delta;
+use crate::postgres::{Shared, audit, chain_heads, opening_balances, sql, write};
 use crate::retry::Tries;
 use crate::verify::Opening;
 use rating::{Instant, TenantId};
@@ -103,7 +103,7 @@ impl Retention {
         let root = last.root;
         let mut tx = shared.pool.begin().await?;
         follow(shared, &mut tx, root, last.batch).await?;
-        let earlier = openings::of(&mut tx, root).await?;
+        let earlier = opening_balances::of(&mut tx, root).await?;
         if earlier
             .as_ref()
             .is_some_and(|earlier| earlier.batch >= last.batch)
@@ -116,7 +116,9 @@ impl Retention {
         }
         let before = earlier
             .as_ref()
-            .map_or(heads::first_seq(*number) - 1, |earlier| earlier.last.0);
+            .map_or(chain_heads::first_seq(*number) - 1, |earlier| {
+                earlier.last.0
+            });
         let opening = Opening {
             root,
             batch: last.batch,
@@ -129,8 +131,8 @@ impl Retention {
             digest: [0; 32],
         }
         .with_digest();
-        openings::put(&mut tx, &opening).await?;
-        let unrated = forget(&mut tx, &opening, heads::first_seq(*number)).await?;
+        opening_balances::put(&mut tx, &opening).await?;
+        let unrated = forget(&mut tx, &opening, chain_heads::first_seq(*number)).await?;
         if unrated > 0 && !folding.with_unrated {
             return Err(RetentionError::Unrated {
                 count: i64::try_from(unrated).unwrap_or(i64::MAX),
@@ -147,9 +149,9 @@ impl Retention {
 }
 
 /// A conflict there is one here.
-fn of_log(error: crate::records::RecordError) -> RetentionError {
+fn of_log(error: crate::catalog::CatalogError) -> RetentionError {
     match error {
-        crate::records::RecordError::Db(error) => error.into(),
+        crate::catalog::CatalogError::Db(error) => error.into(),
         error => error.into(),
     }
 }
@@ -162,11 +164,15 @@ async fn follow(
     root: TenantId,
     batch: i64,
 ) -> Result<()> {
-    let heads = heads::lock(conn, &[root]).await?;
-    let Some(head) = heads.first().filter(|head| head.folded < batch).cloned() else {
+    let chain_heads = chain_heads::lock(conn, &[root]).await?;
+    let Some(head) = chain_heads
+        .first()
+        .filter(|head| head.materialized_through < batch)
+        .cloned()
+    else {
         return Ok(());
     };
-    let known = heads::known_as_of(shared, conn, heads).await?;
+    let known = chain_heads::known_as_of(shared, conn, chain_heads).await?;
     let known = known
         .get(&root)
         .ok_or_else(|| JournalError::Corrupt(format!("nothing is known of {root}")))?;
