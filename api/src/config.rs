@@ -1,10 +1,10 @@
 //! Every setting of the server, from the command line or the environment, with its unit and
 //! default.
 
-use crate::cli::environment::{address, body_bytes, connections, seconds};
 use crate::database_url::{self, BadDatabaseUrl, Place};
 use crate::limits::LimitSettings;
 use crate::payments_setup::PaymentSettings;
+use crate::setting_values::{address, body_bytes, connections, seconds};
 use anyhow::{Context as _, bail};
 use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;

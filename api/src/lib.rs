@@ -1,14 +1,11 @@
-//! HTTP, command line, configuration: everything is put together here.
+//! HTTP, configuration: the server is put together here.
 
-pub mod archive;
 pub mod auth;
 pub mod backups;
-pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod database_url;
-pub mod demo;
 pub mod gauges;
 pub mod http;
 pub mod key_uses;
@@ -22,7 +19,7 @@ pub mod reload;
 pub mod restoration;
 pub mod seed;
 pub mod server;
-pub mod settings;
+pub mod setting_values;
 pub mod slots;
 pub mod state;
 pub mod timekeeper;

@@ -5,8 +5,8 @@
 //! The limits protect the server from one caller. What protects it from all of them together is the
 //! engine's bounded queue (`overloaded`).
 
-use crate::cli::environment::at_least_one;
 use crate::problem::ApiProblem;
+use crate::setting_values::at_least_one;
 use axum::http::{HeaderMap, HeaderValue};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};

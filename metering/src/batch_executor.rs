@@ -11,7 +11,7 @@ use crate::directory::Customer;
 use crate::distinct_value;
 use crate::hold_name::may_end;
 use crate::overrule::Beside;
-use crate::prepare::{UnratedReason, Plan, RatedEvent};
+use crate::prepare::{Plan, RatedEvent, UnratedReason};
 use crate::requests::{Outcome, Posted, Problem};
 use crate::standing::{BELOW_UNKNOWN, Open, RatedBy, Standing};
 use crate::states::States;
@@ -564,7 +564,10 @@ impl BatchExecutor {
     /// Prices and posts; when it refuses, nothing has changed.
     pub fn rate(&mut self, prepared: &RatedEvent) -> Result<Rated, UnratedReason> {
         let plan = prepared.priced.as_ref().map_err(Clone::clone)?;
-        let customer = prepared.customer.as_ref().ok_or(UnratedReason("unknown_customer"))?;
+        let customer = prepared
+            .customer
+            .as_ref()
+            .ok_or(UnratedReason("unknown_customer"))?;
         let mut priced = charge::price_standing(prepared, customer, plan, &self.states)?;
         let (hold, over_hold) = self
             .post_usage(prepared, customer, plan, &mut priced)

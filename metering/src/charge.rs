@@ -6,7 +6,7 @@ use crate::directory::Customer;
 use crate::distinct_value;
 use crate::flats;
 use crate::plan::{Base, LinkTerms};
-use crate::prepare::{ByCard, UnratedReason, MeasuredLink, Method, Plan, RatedEvent};
+use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent, UnratedReason};
 use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};

@@ -195,9 +195,10 @@ impl Command {
             | Self::Reclassify { .. }
             | Self::SettleCarries(_)
             | Self::Sweep { .. } => true,
-            Self::RateUnrated { .. } | Self::Void(_) | Self::Correct { .. } | Self::Overrule { .. } => {
-                false
-            }
+            Self::RateUnrated { .. }
+            | Self::Void(_)
+            | Self::Correct { .. }
+            | Self::Overrule { .. } => false,
         }
     }
     /// The root whose books it moves; a lane works through each root's commands in order.

@@ -70,7 +70,9 @@ impl NoticeRecorder {
     /// From now on the engine hands over what it sees.
     pub fn new(engine: Engine, clock: Clock) -> Self {
         let (records, now) = (engine.directory().records().clone(), clock.now());
-        engine.balance_monitor().set_thresholds(Purpose::Exhausted, []);
+        engine
+            .balance_monitor()
+            .set_thresholds(Purpose::Exhausted, []);
         let counts = engine.balance_monitor().take_counts();
         let thresholds = HashMap::new();
         Self {
@@ -116,7 +118,8 @@ impl NoticeRecorder {
     /// Thresholds as they are set, whoever set them; the balances of new ones are looked at.
     async fn keep_marks(&mut self, now: Instant) -> Result<(), Interrupted> {
         if now >= self.forgot_at.plus_secs(FORGET_EVERY_SECS) {
-            self.balance_monitor().set_thresholds(Purpose::Exhausted, []);
+            self.balance_monitor()
+                .set_thresholds(Purpose::Exhausted, []);
             self.forgot_at = now;
         }
         let generation = self.engine.directory().shared_generation().now();

@@ -8,7 +8,7 @@ use payments::auto::AutoTerms;
 use payments::payouts::{bank_account, default_settings};
 use payments::provider::{Hook, Provider};
 use payments::refund::NewRefund;
-use payments::service::{PaymentService, NewCheckout, Settings, Sources, TopUpTerms};
+use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
@@ -119,7 +119,11 @@ impl Shop {
             save_method: true,
             request_key: format!("keep-{}", self.world.next_id()),
         };
-        let page = self.service.checkout(&self.world.actor(), new).await.unwrap();
+        let page = self
+            .service
+            .checkout(&self.world.actor(), new)
+            .await
+            .unwrap();
         self.fake
             .pay(page.session.as_deref().unwrap(), &Behaviour::Succeeds)
             .unwrap();

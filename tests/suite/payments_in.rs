@@ -5,7 +5,7 @@ use crate::world::{Backend, World, on_every_journal};
 use metering::requests::Problem;
 use payments::provider::DisputeStatus;
 use payments::refund::NewRefund;
-use payments::service::{PaymentService, NewCheckout, Settings, Sources, TopUpTerms};
+use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use std::sync::Arc;
@@ -297,7 +297,11 @@ async fn fifty_messages_at_once_credit_once(backend: Backend) {
     let other = service_of(&world.world, &world.double);
     let settled = (0..25).map(|turn| {
         let (service, event, payment) = (
-            if turn % 2 == 0 { &world.service } else { &other },
+            if turn % 2 == 0 {
+                &world.service
+            } else {
+                &other
+            },
             &events[turn % events.len()],
             &payment,
         );

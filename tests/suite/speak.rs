@@ -4,10 +4,10 @@
 //! `unrated no_rate again`, `rejected id_conflict`; a hold: `open 600 of 400: acme-42 400`.
 
 use crate::world::{World, instant};
+use metering::command::Amended;
 use metering::requests::{
     EventAnswer, HoldAnswer, Outcome, PlaceHold, Posted, Problem, UsageEvent, VoidRequest,
 };
-use metering::command::Amended;
 use rating::Quantity;
 use std::panic::Location;
 

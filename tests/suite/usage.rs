@@ -2,9 +2,9 @@
 
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
 use metering::balance_monitor::BalanceMonitor;
+use metering::command::Command;
 use metering::committer::{self, QUEUE_COMMANDS_MAX, Started};
 use metering::requests::{MoneyKind, Outcome};
-use metering::command::Command;
 use rating::Currency;
 use serde_json::json;
 use tenants::TenantKind;

@@ -16,7 +16,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use payments::payouts::{
-    Because, Cover, Month, MonthView, Payouts, CommissionAccount, default_settings, moves,
+    Because, CommissionAccount, Cover, Month, MonthView, Payouts, default_settings, moves,
 };
 use rating::Cents;
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,8 @@ pub async fn reseller_named(
             "expected a reseller",
         ));
     }
-    let commission_account = Payouts::commission_account(&reseller, currency_of(app, &reseller, currency).await?);
+    let commission_account =
+        Payouts::commission_account(&reseller, currency_of(app, &reseller, currency).await?);
     Ok((reseller, commission_account))
 }
 
@@ -170,13 +171,23 @@ pub async fn get_commission_statement(
         limit: query.limit,
     };
     let (after, limit) = (page.after()?.map(Seq), page.limit()?);
-    let view = app.payouts.month(commission_account, month, app.clock.now()).await?;
+    let view = app
+        .payouts
+        .month(commission_account, month, app.clock.now())
+        .await?;
     if query.format == Format::Csv {
         return Ok(csv(app, commission_account, view, &reseller.external_id));
     }
-    let (records, has_more) = app.payouts.records_of(commission_account, &view, after, limit).await?;
+    let (records, has_more) = app
+        .payouts
+        .records_of(commission_account, &view, after, limit)
+        .await?;
     let last = records.last().map(|record| record.seq.0);
-    let lines = List::new(lines(&app, &records, commission_account).await?, has_more, last);
+    let lines = List::new(
+        lines(&app, &records, commission_account).await?,
+        has_more,
+        last,
+    );
     Ok(Json(statement(&app, &reseller, commission_account, &view, lines)).into_response())
 }
 
@@ -220,10 +231,13 @@ async fn lines(
     let mut lines = Vec::with_capacity(records.len());
     let voided = entries::Voided::by(app, records).await?;
     for record in records {
-        let Some(entry) = entries::of_record(app, record, commission_account.account, &voided).await? else {
+        let Some(entry) =
+            entries::of_record(app, record, commission_account.account, &voided).await?
+        else {
             continue;
         };
-        let moved = moves(record, commission_account.account).map_err(|error| ApiProblem::internal(&error))?;
+        let moved = moves(record, commission_account.account)
+            .map_err(|error| ApiProblem::internal(&error))?;
         let of = |kind| {
             moved
                 .iter()
@@ -252,7 +266,12 @@ enum Part {
 
 /// Row by row, so that a month of any length takes no memory. A file that broke off has no closing
 /// row.
-fn csv(app: App, commission_account: CommissionAccount, view: MonthView, reseller: &str) -> Response {
+fn csv(
+    app: App,
+    commission_account: CommissionAccount,
+    view: MonthView,
+    reseller: &str,
+) -> Response {
     let name = format!(
         "attachment; filename=\"commission-{reseller}-{}.csv\"",
         view.month
@@ -494,9 +513,15 @@ pub async fn get_payable(
         .currency
         .as_deref()
         .or(stored.as_ref().map(|settings| settings.currency.code()));
-    let (reseller, commission_account) = reseller_named(&app, &key, &query.reseller, currency).await?;
-    let mut settings = stored
-        .unwrap_or_else(|| default_settings(&reseller, commission_account.account.currency, PayoutMethod::Bank));
+    let (reseller, commission_account) =
+        reseller_named(&app, &key, &query.reseller, currency).await?;
+    let mut settings = stored.unwrap_or_else(|| {
+        default_settings(
+            &reseller,
+            commission_account.account.currency,
+            PayoutMethod::Bank,
+        )
+    });
     settings.currency = commission_account.account.currency;
     let now = app.clock.now();
     let period = app.payouts.period_due(&settings, now);

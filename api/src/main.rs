@@ -1,8 +1,0 @@
-//! The binary `centwise`: see `centwise --help`.
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn main() -> std::process::ExitCode {
-    api::cli::main()
-}

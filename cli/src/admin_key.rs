@@ -1,0 +1,63 @@
+//! `centwise admin-key`: a way back in for whoever holds the database and no key.
+
+use super::Ended;
+use super::database::{Database, explained};
+use anyhow::bail;
+use api::clock::Clock;
+use api::database_url::Place;
+use api::seed::Seeder;
+use std::io::Write;
+use store::catalog::Catalog;
+use store::db::{Db, PostgresOptions};
+use tenants::Scope;
+
+/// What the audit log says of it.
+const REASON: &str = "centwise admin-key";
+
+/// Make a new admin key of the platform, on the database itself
+///
+/// For an installation whose admin keys are lost or leaked. The audit log has the key and where it
+/// came from. With the embedded database the server must be stopped; with PostgreSQL it may run.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    database: Database,
+    /// What the key is called
+    #[arg(
+        long,
+        default_value = "made by centwise admin-key",
+        value_name = "TEXT"
+    )]
+    name: String,
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let place = args.database.existing()?;
+    let (id, secret) = super::runtime()?.block_on(async {
+        let db = match &place {
+            Place::File(file) => Db::open_sqlite(file)
+                .await
+                .map_err(|error| explained(error.into()))?,
+            Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
+        };
+        let records = Catalog::new(&db);
+        let Some(platform) = records.platform().await? else {
+            bail!("the database has no platform: make it with `centwise serve`")
+        };
+        let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
+        let made = Seeder::new(&records, &clock, platform.id, REASON)
+            .key(&platform, scope, &args.name, None)
+            .await;
+        db.close().await;
+        made
+    })?;
+    writeln!(
+        out,
+        "{id}: a new admin key of the platform (shown once, keep it): {secret}"
+    )?;
+    writeln!(
+        out,
+        "revoke what is lost or leaked: POST /v1/api-keys/KEY/revoke"
+    )?;
+    Ok(Ended::Well)
+}

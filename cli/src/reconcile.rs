@@ -1,0 +1,76 @@
+//! `centwise reconcile`: asks a running server to compare the payment provider's balance with the
+//! books.
+
+use super::Ended;
+use super::client::{Call, Endpoint};
+use api::http::reconciliation::ReconciliationBody;
+use std::io::Write;
+
+/// Compare the payment provider's balance with what is posted: exit code 0, or 1 and the
+/// differences
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// How far back, in days
+    #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=366))]
+    days: u16,
+    /// The server
+    #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
+    url: String,
+    /// A platform admin's key
+    #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
+    key: String,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let found: ReconciliationBody = super::runtime()?.block_on(async {
+        let mut server = Endpoint::new(&args.url, &args.key)?.connect().await?;
+        server
+            .send(&Call::get(&format!(
+                "/v1/payments/reconciliation?days={}",
+                args.days
+            )))
+            .await?
+            .json()
+    })?;
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&found)?)?;
+    } else {
+        writeln!(
+            out,
+            "{} payments compared, {} moves, {} of them not of top-ups",
+            found.payments, found.moves, found.foreign
+        )?;
+        for one in &found.listed {
+            writeln!(
+                out,
+                "{} {}: {} at the provider, {} posted",
+                one.id, one.currency, one.provider_cents, one.posted_cents
+            )?;
+        }
+        for one in &found.uncounted {
+            writeln!(
+                out,
+                "{} {}: {} in the provider's units, fee {}: not counted",
+                one.id, one.currency, one.amount, one.fee
+            )?;
+        }
+        writeln!(
+            out,
+            "{}",
+            if found.ok {
+                "nothing differs".to_owned()
+            } else {
+                format!("{} differences", found.differences)
+            }
+        )?;
+    }
+    out.flush()?;
+    Ok(if found.ok {
+        Ended::Well
+    } else {
+        Ended::Findings
+    })
+}
