@@ -38,6 +38,7 @@ mod histories;
 mod holds;
 mod holds_of_others;
 mod holds_over_http;
+mod house;
 mod http_world;
 mod isolation;
 mod key_traces;

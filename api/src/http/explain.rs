@@ -245,8 +245,9 @@ pub struct ExplainQuery {
     pub customer: Option<String>,
 }
 
-/// Explain a usage event: every charge's version, rate, increments, quantities, exact amount, cents
-/// and carry
+/// Explain a usage event
+///
+/// Every charge's version, rate, increments, quantities, exact amount, cents and carry.
 #[utoipa::path(get, path = "/v1/usage-events/{source}/{id}", tag = "usage-events",
     params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id"), ExplainQuery),
     responses((status = 200, body = ExplanationBody)))]

@@ -43,8 +43,10 @@ pub async fn live() -> Json<Health> {
     ok()
 }
 
-/// Whether the database takes writes, the engine takes usage, nothing waits in it for too long, and
-/// the clock is believed
+/// Whether the server takes usage
+///
+/// The database takes writes, the last batches were committed, nothing waits in the engine for too
+/// long, no background task keeps failing, and the clock is believed.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     watchdog::ready(&app)?;

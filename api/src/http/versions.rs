@@ -354,8 +354,9 @@ pub async fn publish_version(
     write.once(app, key, work, again).await
 }
 
-/// Approve a published version: resellers below may sell at it under a commission of this key's
-/// tenant
+/// Approve a published version
+///
+/// Resellers below may sell at it under a commission of this key's tenant.
 ///
 /// Needed under a commission without a floor that does not leave retail prices free. Who is farther
 /// above approves for all between.
