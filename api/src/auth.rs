@@ -92,10 +92,10 @@ pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>,
 }
 
 async fn load(app: &App, hash: [u8; 32]) -> Result<Option<Arc<Access>>, ApiProblem> {
-    let Some(key) = app.records.key_by_hash(&hash).await? else {
+    let Some(key) = app.catalog.key_by_hash(&hash).await? else {
         return Ok(None);
     };
-    let Some(tenant) = app.records.tenant(key.tenant).await? else {
+    let Some(tenant) = app.catalog.tenant(key.tenant).await? else {
         return Ok(None);
     };
     Ok(Some(Arc::new(Access { key, tenant })))
@@ -188,12 +188,12 @@ pub async fn tenant_named(
     let read = async {
         let tenant = match name.parse::<TenantId>() {
             Ok(id) => app
-                .records_of(access)
+                .catalog_of(access)
                 .tenant(id)
                 .await?
                 .filter(|tenant| access.sees(tenant)),
             Err(_) => {
-                app.records_of(access)
+                app.catalog_of(access)
                     .tenant_by_external_id(&access.tenant, name)
                     .await?
             }
@@ -209,7 +209,7 @@ pub async fn tenant_named(
 
 /// A tenant by id, seen or not: for showing its external id.
 pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiProblem> {
-    let read = async { Ok::<_, ApiProblem>(app.records.tenant(id).await?.map(Arc::new)) };
+    let read = async { Ok::<_, ApiProblem>(app.catalog.tenant(id).await?.map(Arc::new)) };
     found(app.tenants_by_id.get_or_read(id, read).await?)
 }
 

@@ -25,7 +25,7 @@ pub async fn of_process(app: &App) {
         && timekeeper::may_write(&app.clock).is_ok()
         && readiness::ready(app).await.is_ok();
     gauge!("centwise_ready").set(flag(is_ready));
-    let (open, idle) = app.records.connections();
+    let (open, idle) = app.catalog.connections();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);
     gauge!("centwise_database_connections", "state" => "used")
         .set(f64::from(open.saturating_sub(idle)));
@@ -47,7 +47,7 @@ pub async fn of_database(app: &App) -> Result<(), store::catalog::CatalogError> 
         deliveries_failed,
         payouts,
         failed_payments,
-    } = app.records.standing().await?;
+    } = app.catalog.standing().await?;
     gauge!("centwise_unrated_events").set(counted(unrated));
     gauge!("centwise_holds_open").set(counted(holds));
     gauge!("centwise_deliveries", "state" => "waiting").set(counted(deliveries_waiting));

@@ -28,7 +28,7 @@ impl KeyUses {
 
     /// # Errors
     /// The database did not take it; it is written the next time.
-    pub async fn write(&self, records: &Catalog) -> Result<(), CatalogError> {
+    pub async fn write(&self, catalog: &Catalog) -> Result<(), CatalogError> {
         let due: Vec<(ApiKeyId, Instant)> = self
             .uses
             .iter()
@@ -38,7 +38,7 @@ impl KeyUses {
         if due.is_empty() {
             return Ok(());
         }
-        records.keys_used(&due).await?;
+        catalog.keys_used(&due).await?;
         for (key, at) in due {
             // Used again meanwhile: it stays due.
             self.uses.remove_if(&key, |_, used| used.0 == at);

@@ -35,7 +35,7 @@ impl Notifier {
         };
         let mailer = config.mail.mailer().context("cannot send e-mail")?;
         let poster = Poster::new(config.reach()).context("cannot send webhooks")?;
-        let deliveries = DeliveryWorker::new(app.records.clone(), clock.clone(), poster, mailer);
+        let deliveries = DeliveryWorker::new(app.catalog.clone(), clock.clone(), poster, mailer);
         Ok(Self {
             app: app.clone(),
             recorder: Arc::new(Mutex::new(NoticeRecorder::new(app.engine.clone(), clock))),
@@ -59,7 +59,7 @@ impl Notifier {
                 tracing::warn!(%error, "notices were not sent");
             }
             if round.is_multiple_of(PURGE_EVERY_ROUNDS)
-                && let Err(error) = self.app.records.purge_notices(self.app.clock.now()).await
+                && let Err(error) = self.app.catalog.purge_notices(self.app.clock.now()).await
             {
                 tracing::warn!(%error, "old notices were not purged");
             }

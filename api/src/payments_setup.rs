@@ -269,7 +269,7 @@ fn is_public_url(text: &str) -> bool {
 /// The settings make no sense: a reason not to start.
 pub async fn put_together(
     config: &Config,
-    records: &Catalog,
+    catalog: &Catalog,
     engine: &Engine,
     clock: &Clock,
     platform: TenantId,
@@ -287,10 +287,10 @@ pub async fn put_together(
             Ok(std::array::from_fn(|at| secret[at]))
         }),
     };
-    let calendar = calendar(config, records, clock, platform).await?;
+    let calendar = calendar(config, catalog, clock, platform).await?;
     let payouts = Payouts::new(
         engine.clone(),
-        records.clone(),
+        catalog.clone(),
         provider.clone(),
         calendar,
         platform,
@@ -306,7 +306,7 @@ pub async fn put_together(
         terms,
     };
     let payments = PaymentService::new(
-        records.clone(),
+        catalog.clone(),
         engine.clone(),
         provider,
         settings,
@@ -323,13 +323,13 @@ const MONTHS: &str = "months";
 /// As it is kept in the database; another zone counts from the next month on.
 async fn calendar(
     config: &Config,
-    records: &Catalog,
+    catalog: &Catalog,
     clock: &Clock,
     platform: TenantId,
 ) -> anyhow::Result<Calendar> {
     let zone = TimeZone::get(&config.time_zone)
         .with_context(|| format!("{} is no time zone", config.time_zone))?;
-    let stored = records
+    let stored = catalog
         .setting(MONTHS)
         .await
         .context("cannot read the zone of the months")?;
@@ -355,7 +355,7 @@ async fn calendar(
             reason: Some(ZONE_SET.to_owned()),
             once: None,
         };
-        records
+        catalog
             .set_setting(&actor, MONTHS, &text)
             .await
             .context("cannot keep the zone of the months")?;

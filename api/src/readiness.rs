@@ -48,7 +48,7 @@ pub async fn ready(app: &App) -> Result<(), ApiProblem> {
 
 async fn ask(app: &App) -> Asked {
     let refused =
-        match tokio::time::timeout(PROBE_TIME_MAX, app.records.probe(app.clock.now())).await {
+        match tokio::time::timeout(PROBE_TIME_MAX, app.catalog.probe(app.clock.now())).await {
             Ok(Ok(())) => None,
             Ok(Err(why)) => Some(why.to_string()),
             Err(_elapsed) => Some(format!(

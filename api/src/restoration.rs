@@ -21,8 +21,8 @@ impl Held {
     ///
     /// # Errors
     /// It cannot be read.
-    pub async fn read(records: &Catalog) -> Result<Self, CatalogError> {
-        let restoration = records.restoration().await?;
+    pub async fn read(catalog: &Catalog) -> Result<Self, CatalogError> {
+        let restoration = catalog.restoration().await?;
         if let Some(restoration) = restoration {
             tracing::warn!(
                 backup = %restoration.backup_at(),
@@ -83,7 +83,7 @@ pub async fn watch(app: App, token: CancellationToken) {
 /// # Errors
 /// The database cannot be read.
 pub async fn look(app: &App) -> Result<(), CatalogError> {
-    let restoration = app.records.restoration().await?;
+    let restoration = app.catalog.restoration().await?;
     if app.held.is_held() && restoration.is_none() {
         tracing::info!("resumed after a restore: payouts, automatic top-ups and deliveries go on");
     }

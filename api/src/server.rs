@@ -169,7 +169,7 @@ impl Running {
         let stopped = self.task.await.context("the server did not stop cleanly")?;
         // What is stuck keeps its connection.
         if stopped.is_ok()
-            && tokio::time::timeout(CLOSE_TIME_MAX, self.app.records.close())
+            && tokio::time::timeout(CLOSE_TIME_MAX, self.app.catalog.close())
                 .await
                 .is_err()
         {
@@ -259,7 +259,7 @@ impl Server {
                 "some requests did not finish in time"
             );
         }
-        if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.records))
+        if tokio::time::timeout(CLOSE_TIME_MAX, self.app.key_uses.write(&self.app.catalog))
             .await
             .is_err()
         {

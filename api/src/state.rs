@@ -50,7 +50,7 @@ pub struct App(Arc<Shared>);
 #[derive(Debug)]
 pub struct Shared {
     pub engine: Engine,
-    pub records: Catalog,
+    pub catalog: Catalog,
     pub journal: Arc<dyn Journal>,
     pub clock: Clock,
     pub limits: Limits,
@@ -114,12 +114,12 @@ pub struct Opened {
 /// The database cannot be opened or read.
 pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (db, journal) = database(config).await?;
-    let records = Catalog::new(&db);
-    let (platform, admin_key) = platform_of(&records, &clock, config.creates).await?;
-    let begun = records
+    let catalog = Catalog::new(&db);
+    let (platform, admin_key) = platform_of(&catalog, &clock, config.creates).await?;
+    let begun = catalog
         .begin_audit_heads()
         .await
-        .context("cannot add up what the audit log and the records come to")?;
+        .context("cannot add up what the audit log and the catalog come to")?;
     if begun > 0 {
         tracing::info!(
             roots = begun,
@@ -127,11 +127,11 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
                 keys and the audit log"
         );
     }
-    timekeeper::begin(&records, &*journal, &clock, platform, config.accept_clock)
+    timekeeper::begin(&catalog, &*journal, &clock, platform, config.accept_clock)
         .await
         .context("cannot compare the clock with the books")?;
     let engine_clock = clock.clone();
-    let directory = Directory::new(records.clone());
+    let directory = Directory::new(catalog.clone());
     let generation = directory.shared_generation().clone();
     let gate_clock = clock.clone();
     let engine = Engine::start(
@@ -140,11 +140,11 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         Arc::new(move || engine_clock.now()),
     );
     let engine = engine.guarded(Arc::new(move || timekeeper::may_write(&gate_clock)));
-    let held = Held::read(&records)
+    let held = Held::read(&catalog)
         .await
         .context("cannot read whether the database was restored")?;
     let (payments, payouts, stripe) =
-        payments_setup::put_together(config, &records, &engine, &clock, platform).await?;
+        payments_setup::put_together(config, &catalog, &engine, &clock, platform).await?;
     payments.hold_charges(held.is_held());
     // What begins at 0 needs the recorder.
     let metrics = metrics_handle()?;
@@ -156,7 +156,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         payments,
         stripe,
         engine,
-        records,
+        catalog,
         journal,
         limits: Limits::new(&config.limits),
         keys: Cache::new(KEYS_CACHED_MAX, &generation),
@@ -222,11 +222,11 @@ async fn database(config: &Config) -> anyhow::Result<(Db, Arc<dyn Journal>)> {
 
 /// The platform's tenant; made with its first admin key when there is none.
 async fn platform_of(
-    records: &Catalog,
+    catalog: &Catalog,
     clock: &Clock,
     creates: bool,
 ) -> anyhow::Result<(TenantId, Option<String>)> {
-    if let Some(platform) = records
+    if let Some(platform) = catalog
         .platform()
         .await
         .context("cannot read the platform")?
@@ -277,7 +277,7 @@ async fn platform_of(
         tenant: platform,
         personal_key: random_secret()?,
     };
-    match records
+    match catalog
         .ensure_platform(&actor, &new, &key)
         .await
         .context("cannot create the platform")?
@@ -315,10 +315,10 @@ fn metrics_handle() -> anyhow::Result<PrometheusHandle> {
 
 impl App {
     /// The records as a key reads them: those of its root only, save for the platform's own keys.
-    pub fn records_of(&self, access: &Access) -> Catalog {
+    pub fn catalog_of(&self, access: &Access) -> Catalog {
         match access.tenant.kind {
-            TenantKind::Platform => self.records.clone(),
-            _ => self.records.within(access.key.root),
+            TenantKind::Platform => self.catalog.clone(),
+            _ => self.catalog.within(access.key.root),
         }
     }
 

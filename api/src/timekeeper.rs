@@ -59,7 +59,7 @@ pub enum Error {
 /// # Errors
 /// The books cannot be read.
 pub async fn begin(
-    records: &Catalog,
+    catalog: &Catalog,
     journal: &dyn Journal,
     clock: &Clock,
     platform: TenantId,
@@ -67,7 +67,7 @@ pub async fn begin(
 ) -> Result<(), Error> {
     let (last, unaccepted, wall) = (
         journal.last_committed_at().await?,
-        records.clock_step().await?,
+        catalog.clock_step().await?,
         clock.now(),
     );
     if wall.micros().saturating_sub(last.micros()) / 1_000_000 > STEP_SECS_MAX && last.micros() > 0
@@ -83,7 +83,7 @@ pub async fn begin(
         Some(step) if accept => {
             tracing::warn!(books = %step.time, now = %step.wall, "the clock is accepted as it is");
             accept_now(
-                records,
+                catalog,
                 clock,
                 &actor(clock, platform, "serve --accept-clock"),
                 platform,
@@ -93,7 +93,7 @@ pub async fn begin(
         Some(step) => tracing::error!("{}", told(step)),
         None if accept && unaccepted.is_some() => {
             accept_now(
-                records,
+                catalog,
                 clock,
                 &actor(clock, platform, "serve --accept-clock"),
                 platform,
@@ -123,7 +123,7 @@ fn actor(clock: &Clock, platform: TenantId, reason: &str) -> Actor {
 /// # Errors
 /// The database failed; nothing is accepted.
 pub async fn accept_now(
-    records: &Catalog,
+    catalog: &Catalog,
     clock: &Clock,
     actor: &Actor,
     platform: TenantId,
@@ -131,7 +131,7 @@ pub async fn accept_now(
     let wall = clock
         .stepped()
         .map_or_else(|| clock.now(), |step| step.wall);
-    records.accept_clock_step(actor, platform, wall).await?;
+    catalog.accept_clock_step(actor, platform, wall).await?;
     clock.accept();
     Ok(())
 }
@@ -164,10 +164,10 @@ async fn look(
                 wall_us: step.wall.micros(),
                 process,
             };
-            app.records.put_clock_step(&step).await.map(Some)
+            app.catalog.put_clock_step(&step).await.map(Some)
         }
         (Some(_), Some(before)) => {
-            if app.records.clock_step().await? == Some(before) {
+            if app.catalog.clock_step().await? == Some(before) {
                 return Ok(kept);
             }
             app.clock.accept();
@@ -179,7 +179,7 @@ async fn look(
             tracing::warn!(now = %app.clock.now(), "the clock goes with the books again: money is \
                 written");
             if before.process == process {
-                app.records.withdraw_clock_step(&before).await?;
+                app.catalog.withdraw_clock_step(&before).await?;
             }
             Ok(None)
         }

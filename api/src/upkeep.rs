@@ -55,19 +55,19 @@ async fn purge(app: &App) {
     let now = app.clock.now();
     in_time(
         app,
-        app.key_uses.write(&app.records),
+        app.key_uses.write(&app.catalog),
         "last uses of keys were not written",
     )
     .await;
     in_time(
         app,
-        app.records.purge_idempotent(now),
+        app.catalog.purge_idempotent(now),
         "answers kept for a day were not purged",
     )
     .await;
     in_time(
         app,
-        app.records.purge_provider_events(now),
+        app.catalog.purge_provider_events(now),
         "old messages of the payment provider were not purged",
     )
     .await;

@@ -77,7 +77,7 @@ fn customer_id(reseller: i64, customer: i64) -> i64 {
     1_000 + reseller * 1_000 + customer
 }
 
-async fn card(records: &Catalog, actor: &Actor, id: i64, price: &str) {
+async fn card(catalog: &Catalog, actor: &Actor, id: i64, price: &str) {
     let card = RateCard {
         id: RateCardId(id),
         owner: PLATFORM,
@@ -103,7 +103,7 @@ async fn card(records: &Catalog, actor: &Actor, id: i64, price: &str) {
 }
 
 async fn engine(db: &Db) -> Engine {
-    let records = Catalog::new(db);
+    let catalog = Catalog::new(db);
     let actor = Actor {
         key: None,
         tenant: PLATFORM,
@@ -124,10 +124,10 @@ async fn engine(db: &Db) -> Engine {
             agreements.push(agreement(customer, customer, id, 2));
         }
     }
-    records.create_tenant(&actor, &tenants[0]).await.unwrap();
-    card(&records, &actor, 1, "0.30").await;
-    card(&records, &actor, 2, "0.40").await;
-    records
+    catalog.create_tenant(&actor, &tenants[0]).await.unwrap();
+    card(&catalog, &actor, 1, "0.30").await;
+    card(&catalog, &actor, 2, "0.40").await;
+    catalog
         .create_tenants(&actor, &tenants[1..], &agreements)
         .await
         .unwrap();
@@ -136,7 +136,7 @@ async fn engine(db: &Db) -> Engine {
         aggregation: rating::card::Aggregation::Sum,
         unique_by: None,
     };
-    records
+    catalog
         .create_meter(
             &actor,
             &Meter {
@@ -150,7 +150,7 @@ async fn engine(db: &Db) -> Engine {
         .unwrap();
     Engine::start(
         Arc::new(MemoryJournal::new()),
-        Directory::new(records),
+        Directory::new(catalog),
         Arc::new(|| NOW),
     )
 }

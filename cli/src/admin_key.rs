@@ -40,12 +40,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
                 .map_err(|error| explained(error.into()))?,
             Place::Postgres(url) => Db::open_postgres(url, &PostgresOptions::existing()).await?,
         };
-        let records = Catalog::new(&db);
-        let Some(platform) = records.platform().await? else {
+        let catalog = Catalog::new(&db);
+        let Some(platform) = catalog.platform().await? else {
             bail!("the database has no platform: make it with `centwise serve`")
         };
         let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
-        let made = Seeder::new(&records, &clock, platform.id, REASON)
+        let made = Seeder::new(&catalog, &clock, platform.id, REASON)
             .key(&platform, scope, &args.name, None)
             .await;
         db.close().await;

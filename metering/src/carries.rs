@@ -251,7 +251,7 @@ impl Engine {
         let mut agreements: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
         for one in self
             .directory()
-            .records()
+            .catalog()
             .agreements_of(&buyers)
             .await
             .map_err(record_problem)?
@@ -286,7 +286,7 @@ impl Engine {
     pub async fn sweep_carries(&self, after: TenantId) -> Result<Option<TenantId>, Problem> {
         let tenants = self
             .directory()
-            .records()
+            .catalog()
             .tenants_from(after, SWEPT_TENANTS_MAX)
             .await
             .map_err(record_problem)?;

@@ -76,7 +76,7 @@ pub struct Directory {
 
 #[derive(Debug)]
 struct Inner {
-    records: Catalog,
+    catalog: Catalog,
     generation: Generation,
     customers: Customers,
     timelines: Cache<RateCardId, (u64, Arc<Timeline>)>,
@@ -93,10 +93,10 @@ struct Inner {
 }
 
 impl Directory {
-    pub fn new(records: Catalog) -> Self {
+    pub fn new(catalog: Catalog) -> Self {
         Self {
             inner: Arc::new(Inner {
-                records,
+                catalog,
                 generation: Generation::default(),
                 customers: Customers::new(CUSTOMERS_MAX / 2),
                 fallbacks: Cache::new(CARDS_MAX),
@@ -111,8 +111,8 @@ impl Directory {
         }
     }
 
-    pub fn records(&self) -> &Catalog {
-        &self.inner.records
+    pub fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
     }
 
     /// After every cold write: what was cached before counts no longer.
@@ -175,7 +175,7 @@ impl Directory {
 
     /// A tenant of the subtree below `top`, by external id or `ten_…`.
     pub async fn tenant_below(&self, top: TenantId, name: &str) -> Result<Option<Tenant>, Problem> {
-        let records = &self.inner.records;
+        let records = &self.inner.catalog;
         let found = match name.parse::<TenantId>() {
             Ok(id) => records.tenant(id).await.map_err(record_problem)?,
             Err(_) => match self.caller(top).await? {
@@ -202,7 +202,7 @@ impl Directory {
         }
         let Some(tenant) = self
             .inner
-            .records
+            .catalog
             .tenant(id)
             .await
             .map_err(record_problem)?
@@ -248,7 +248,7 @@ impl Directory {
             let after = roots.last().copied().filter(|last| *last != platform);
             let page = self
                 .inner
-                .records
+                .catalog
                 .children(platform, after, store::catalog::LIST_ROWS_MAX)
                 .await
                 .map_err(record_problem)?;
@@ -286,7 +286,7 @@ impl Directory {
         }
         let Some(found) = self
             .inner
-            .records
+            .catalog
             .tenant(tenant)
             .await
             .map_err(record_problem)?
@@ -301,7 +301,7 @@ impl Directory {
     /// Of a buyer, of any time.
     pub async fn agreements_of(&self, buyer: TenantId) -> Result<Vec<Agreement>, Problem> {
         self.inner
-            .records
+            .catalog
             .agreements_of(&[buyer])
             .await
             .map_err(record_problem)
@@ -310,7 +310,7 @@ impl Directory {
     pub async fn personal_key(&self, tenant: TenantId) -> Result<[u8; 32], Problem> {
         let keys = self
             .inner
-            .records
+            .catalog
             .personal_keys(&[tenant])
             .await
             .map_err(record_problem)?;
@@ -330,11 +330,11 @@ impl Directory {
             .flat_map(|tenant| tenant.path.iter().copied())
             .collect();
         let ids: Vec<TenantId> = tenants.iter().map(|tenant| tenant.id).collect();
-        let agreements = self.inner.records.agreements_of(&buyers).await?;
+        let agreements = self.inner.catalog.agreements_of(&buyers).await?;
         let timelines = self.timelines_of(&agreements, generation).await?;
         let keys: HashMap<TenantId, [u8; 32]> = self
             .inner
-            .records
+            .catalog
             .personal_keys(&ids)
             .await?
             .into_iter()
@@ -396,11 +396,11 @@ impl Directory {
         }
         let RateCard { owner, name, .. } = self
             .inner
-            .records
+            .catalog
             .card(card)
             .await?
             .ok_or(CatalogError::NotFound { what: "rate card" })?;
-        let published = self.inner.records.published_versions(card).await?;
+        let published = self.inner.catalog.published_versions(card).await?;
         let slot = |version: CardVersion| {
             let compiled = tokio::sync::OnceCell::new();
             version.effective_from.map(|effective_from| VersionSlot {
@@ -442,7 +442,7 @@ impl Directory {
         let generation = self.generation();
         let found = match self
             .inner
-            .records
+            .catalog
             .card_by_name(timeline.owner, name)
             .await
             .map_err(record_problem)?
@@ -481,7 +481,7 @@ impl Directory {
         }
         let found = self
             .inner
-            .records
+            .catalog
             .version_of(id)
             .await
             .map_err(record_problem)?;
@@ -520,7 +520,7 @@ impl Directory {
         }
         let Some(meter) = self
             .inner
-            .records
+            .catalog
             .meter_by_name(name)
             .await
             .map_err(record_problem)?

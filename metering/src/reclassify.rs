@@ -23,7 +23,7 @@ impl Engine {
     /// # Errors
     /// `unavailable`: the rest goes on at the next start.
     pub async fn reclassify(&self) -> Result<u64, Problem> {
-        let records = self.directory().records();
+        let records = self.directory().catalog();
         let mut moved = 0;
         loop {
             let waiting = records.reclassifications().await.map_err(record_problem)?;
@@ -46,7 +46,7 @@ impl Engine {
 
     /// Of those whose seller collects itself now.
     async fn of_own_books(&self, waiting: &[Reclassification]) -> Result<Vec<Command>, Problem> {
-        let (records, now) = (self.directory().records(), self.now());
+        let (records, now) = (self.directory().catalog(), self.now());
         let buyers: Vec<_> = waiting.iter().map(|one| one.tenant).collect();
         let mut terms: HashMap<_, Vec<Agreement>> = HashMap::new();
         for agreement in records

@@ -50,7 +50,7 @@ pub struct DeliveryWorker(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    records: Catalog,
+    catalog: Catalog,
     clock: Clock,
     poster: Poster,
     /// `None`: no e-mail is sent.
@@ -75,11 +75,11 @@ enum Outcome {
 }
 
 impl DeliveryWorker {
-    pub fn new(records: Catalog, clock: Clock, poster: Poster, mailer: Option<Mailer>) -> Self {
+    pub fn new(catalog: Catalog, clock: Clock, poster: Poster, mailer: Option<Mailer>) -> Self {
         let places = Arc::new(Semaphore::new(ATTEMPTS_MAX as usize));
         let (mailer, _) = watch::channel(mailer);
         Self(Arc::new(Shared {
-            records,
+            catalog,
             clock,
             poster,
             mailer,
@@ -100,24 +100,24 @@ impl DeliveryWorker {
     /// The database failed; what was not begun is begun next time.
     pub async fn step(&self) -> Result<usize, CatalogError> {
         let Shared {
-            records,
+            catalog,
             clock,
             mailer,
             ..
         } = &*self.0;
         let has_mail = mailer.borrow().is_some();
-        outbox::send_all(records, clock, has_mail).await?;
+        outbox::send_all(catalog, clock, has_mail).await?;
         let (now, mut begun) = (clock.now(), 0);
-        for (root, target) in records.targets_due(now).await? {
+        for (root, target) in catalog.targets_due(now).await? {
             let room = self.0.room_for(root, target);
             if room == 0 || (target.channel() == store::catalog::Channel::Mail && !has_mail) {
                 continue;
             }
-            for due in records.deliveries_due(root, target, now, room).await? {
+            for due in catalog.deliveries_due(root, target, now, room).await? {
                 let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
                     return Ok(begun);
                 };
-                let Some(claimed) = records
+                let Some(claimed) = catalog
                     .claim_delivery(&due, now, now.plus_secs(CLAIM_SECS))
                     .await?
                 else {
@@ -185,7 +185,7 @@ impl Shared {
 
     async fn post(&self, delivery: &Delivery, id: EndpointId) -> Result<Outcome, CatalogError> {
         // As it is now: its URL, its secrets, whether it is on.
-        let endpoint = match self.records.endpoint(id).await? {
+        let endpoint = match self.catalog.endpoint(id).await? {
             Some(endpoint) if endpoint.active => endpoint,
             _ => {
                 return Ok(Outcome::Refused(
@@ -239,7 +239,7 @@ impl Shared {
             once: None,
         };
         if self
-            .records
+            .catalog
             .disable_endpoint(&actor, endpoint.id, GONE)
             .await?
         {
@@ -251,20 +251,20 @@ impl Shared {
 
     async fn mail(&self, delivery: &Delivery, id: ContactId) -> Result<Outcome, CatalogError> {
         let mailer = self.mailer.borrow().clone();
-        let (Some(mailer), Some(contact)) = (mailer, self.records.contact(id).await?) else {
+        let (Some(mailer), Some(contact)) = (mailer, self.catalog.contact(id).await?) else {
             return Ok(Outcome::Refused(None, "the contact is gone".to_owned()));
         };
         let locale: Locale = contact.locale.parse().unwrap_or_default();
         let payload: Value = serde_json::from_str(&delivery.payload).unwrap_or_default();
         let data = &payload["data"];
         let reader = self
-            .records
+            .catalog
             .tenant(contact.tenant)
             .await?
             .map_or_else(String::new, |tenant| tenant.name);
         let about = match data["tenant_id"].as_str().and_then(|id| id.parse().ok()) {
             Some(id) => self
-                .records
+                .catalog
                 .tenant(id)
                 .await?
                 .map_or_else(String::new, |tenant| tenant.name),
@@ -321,7 +321,7 @@ impl Shared {
         if tried.state == DeliveryState::Failed {
             tracing::warn!(delivery = %delivery.id, kind = delivery.kind.name(), attempts = delivery.attempts, "a delivery was given up");
         }
-        self.records.delivery_tried(delivery, &tried, now).await
+        self.catalog.delivery_tried(delivery, &tried, now).await
     }
 }
 

@@ -12,32 +12,32 @@ use tenants::Tenant;
 /// # Errors
 /// The database failed; what was not sent is sent next time.
 pub async fn send_all(
-    records: &Catalog,
+    catalog: &Catalog,
     clock: &Clock,
     mails: bool,
 ) -> Result<usize, CatalogError> {
     let mut count = 0;
     loop {
-        let unsent = records.unsent_notices().await?;
+        let unsent = catalog.unsent_notices().await?;
         if unsent.is_empty() {
             return Ok(count);
         }
         for notice in &unsent {
-            send(records, clock, mails, notice).await?;
+            send(catalog, clock, mails, notice).await?;
         }
         count += unsent.len();
     }
 }
 
 async fn send(
-    records: &Catalog,
+    catalog: &Catalog,
     clock: &Clock,
     mails: bool,
     notice: &Notice,
 ) -> Result<(), CatalogError> {
     let mut deliveries = Vec::new();
     // Tenants are never removed: without one there is nobody to tell.
-    if let Some(tenant) = records.tenant(notice.tenant).await? {
+    if let Some(tenant) = catalog.tenant(notice.tenant).await? {
         let payload = payload(notice, &tenant).to_string();
         let new = |root, tenant, target, to_be_tried| {
             let (id, payload) = (DeliveryId(clock.id()), payload.clone());
@@ -52,7 +52,7 @@ async fn send(
                 to_be_tried,
             }
         };
-        for endpoint in records.endpoints_wanting(&tenant, notice.kind).await? {
+        for endpoint in catalog.endpoints_wanting(&tenant, notice.kind).await? {
             deliveries.push(new(
                 endpoint.root,
                 endpoint.tenant,
@@ -60,7 +60,7 @@ async fn send(
                 true,
             ));
         }
-        for contact in records.contacts_wanting(&tenant, notice.kind).await? {
+        for contact in catalog.contacts_wanting(&tenant, notice.kind).await? {
             deliveries.push(new(
                 contact.root,
                 contact.tenant,
@@ -73,7 +73,7 @@ async fn send(
         .iter()
         .filter(|delivery| !delivery.to_be_tried)
         .count();
-    if records
+    if catalog
         .send_notice(notice, &deliveries, clock.now())
         .await?
         && unwritten > 0

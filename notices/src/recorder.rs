@@ -47,7 +47,7 @@ impl From<Problem> for Interrupted {
 #[derive(Debug)]
 pub struct NoticeRecorder {
     engine: Engine,
-    records: Catalog,
+    catalog: Catalog,
     clock: Clock,
     /// The records' generation when thresholds were read last.
     read_under: Option<u64>,
@@ -69,7 +69,7 @@ fn floor_cents(exact: Exact) -> i64 {
 impl NoticeRecorder {
     /// From now on the engine hands over what it sees.
     pub fn new(engine: Engine, clock: Clock) -> Self {
-        let (records, now) = (engine.directory().records().clone(), clock.now());
+        let (catalog, now) = (engine.directory().catalog().clone(), clock.now());
         engine
             .balance_monitor()
             .set_thresholds(Purpose::Exhausted, []);
@@ -77,7 +77,7 @@ impl NoticeRecorder {
         let thresholds = HashMap::new();
         Self {
             engine,
-            records,
+            catalog,
             clock,
             read_under: None,
             thresholds,
@@ -127,14 +127,14 @@ impl NoticeRecorder {
             return Ok(());
         }
         let mut marks = HashMap::new();
-        let mut page = self.records.thresholds(None).await?;
+        let mut page = self.catalog.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
             marks.extend(
                 page.iter()
                     .filter_map(|row| Some((row, row.low?)))
                     .flat_map(|(row, low)| accounts_of(row).map(|account| (account, low))),
             );
-            page = self.records.thresholds(Some(&last)).await?;
+            page = self.catalog.thresholds(Some(&last)).await?;
         }
         // From here on no crossing is missed: what was crossed before is seen by looking.
         self.balance_monitor().set_thresholds(
@@ -159,11 +159,11 @@ impl NoticeRecorder {
     /// # Errors
     /// As [`Self::step`].
     pub async fn sweep(&mut self) -> Result<(), Interrupted> {
-        let mut page = self.records.thresholds(None).await?;
+        let mut page = self.catalog.thresholds(None).await?;
         while let Some(last) = page.last().copied() {
             self.look_at(&page.iter().flat_map(accounts_of).collect::<Vec<_>>())
                 .await?;
-            page = self.records.thresholds(Some(&last)).await?;
+            page = self.catalog.thresholds(Some(&last)).await?;
         }
         if !self.looked_at_limits {
             self.look_at_limits().await?;
@@ -174,7 +174,7 @@ impl NoticeRecorder {
 
     async fn platform(&self) -> Result<TenantId, Interrupted> {
         Ok(self
-            .records
+            .catalog
             .platform()
             .await?
             .ok_or(CatalogError::NotFound { what: "platform" })?
@@ -185,7 +185,7 @@ impl NoticeRecorder {
         let (mut after, platform) = (0, self.platform().await?);
         loop {
             let page = self
-                .records
+                .catalog
                 .limited_balances(self.clock.now(), after)
                 .await?;
             let Some(last) = page.last() else {
@@ -215,7 +215,7 @@ impl NoticeRecorder {
         for some in accounts.chunks(BALANCES_MAX) {
             let mut terms: HashMap<TenantId, Vec<Agreement>> = HashMap::new();
             for agreement in self
-                .records
+                .catalog
                 .agreements_of(
                     &some
                         .iter()
@@ -259,12 +259,12 @@ impl NoticeRecorder {
         balance: Balance,
         terms: &[Agreement],
     ) -> Result<(), Interrupted> {
-        let Some(tenant) = self.records.tenant(account.tenant).await? else {
+        let Some(tenant) = self.catalog.tenant(account.tenant).await? else {
             return Ok(());
         };
         let (root, now, posted) = (tenant.root, self.clock.now(), balance.posted);
         let threshold = self
-            .records
+            .catalog
             .threshold(root, tenant.id, account.currency)
             .await?;
         if let Some(Threshold {
@@ -325,12 +325,12 @@ impl NoticeRecorder {
                     data,
                     created_at: now,
                 };
-                self.records
+                self.catalog
                     .tell_reached(account.currency, reached, &notice)
                     .await?;
             }
             None if was_told => {
-                self.records
+                self.catalog
                     .rearm(root, account.tenant, account.currency, reached)
                     .await?;
             }
@@ -412,7 +412,7 @@ impl NoticeRecorder {
     ) -> Result<bool, Interrupted> {
         let (id, created_at) = (NoticeId(self.clock.id()), self.clock.now());
         Ok(self
-            .records
+            .catalog
             .append_notice(&Notice {
                 id,
                 root,

@@ -101,7 +101,7 @@ impl PaymentService {
             Some(row) => row,
             None => {
                 let found = match self
-                    .records
+                    .catalog
                     .top_up_by_payment(&seen.id)
                     .await
                     .map_err(unread)?
@@ -116,7 +116,7 @@ impl PaymentService {
                     return Ok(Some(Settled::NotOurs("no top-up asked for it")));
                 };
                 let row = self.new_payment(&seen.id, &top_up, top_up.currency, false);
-                if !self.records.create_payment(&row).await.map_err(unread)? {
+                if !self.catalog.create_payment(&row).await.map_err(unread)? {
                     return Ok(None);
                 }
                 row
@@ -141,7 +141,7 @@ impl PaymentService {
             notices: self.told(&row, &after, None),
         };
         let written = self
-            .records
+            .catalog
             .put_settlement(&self.actor("seen at the payment provider"), &settlement)
             .await
             .map_err(unread)?;
@@ -158,7 +158,7 @@ impl PaymentService {
         let Settled::Done(payment) = settled else {
             return Ok(());
         };
-        let found = self.records.top_up(top_up.id).await.map_err(unread)?;
+        let found = self.catalog.top_up(top_up.id).await.map_err(unread)?;
         let Some(before) =
             found.filter(|found| found.state == TopUpState::Pending && !payment.is_own)
         else {
@@ -174,7 +174,7 @@ impl PaymentService {
             ..before.clone()
         };
         // Who changed it meanwhile knows more.
-        self.records
+        self.catalog
             .put_top_up(&before, &after)
             .await
             .map_err(unread)?;

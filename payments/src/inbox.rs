@@ -15,16 +15,16 @@ type Message = (ProviderEvent, oneshot::Sender<bool>);
 
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    records: Catalog,
+    catalog: Catalog,
     messages: mpsc::Sender<Message>,
     waiting: Arc<Mutex<mpsc::Receiver<Message>>>,
 }
 
 impl Inbox {
-    pub fn new(records: Catalog) -> Self {
+    pub fn new(catalog: Catalog) -> Self {
         let (messages, waiting) = mpsc::channel(WAITING_MAX);
         Self {
-            records,
+            catalog,
             messages,
             waiting: Arc::new(Mutex::new(waiting)),
         }
@@ -49,16 +49,16 @@ impl Inbox {
                     return kept.ok().filter(|is_kept| *is_kept).map(drop).ok_or_else(not_kept);
                 }
                 // In a task of its own: a caller that goes away loses nobody else's.
-                waiting = Arc::clone(&self.waiting).lock_owned() => drop(tokio::spawn(keep(self.records.clone(), waiting)).await),
+                waiting = Arc::clone(&self.waiting).lock_owned() => drop(tokio::spawn(keep(self.catalog.clone(), waiting)).await),
             }
         }
     }
 }
 
-async fn keep(records: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Message>>) {
+async fn keep(catalog: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Message>>) {
     let messages = std::iter::from_fn(|| waiting.try_recv().ok()).take(TOGETHER_MAX);
     let (events, replies): (Vec<_>, Vec<_>) = messages.unzip();
-    let kept = records.keep_provider_events(&events).await;
+    let kept = catalog.keep_provider_events(&events).await;
     if let Err(error) = &kept {
         tracing::error!(%error, messages = events.len(), "messages of the payment provider were \
             not kept");
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    async fn platform(records: &Catalog) {
+    async fn platform(catalog: &Catalog) {
         let (id, at) = (TenantId(1), Instant(1));
         let tenant = Tenant {
             id,
@@ -132,7 +132,7 @@ mod tests {
             reason: None,
             once: None,
         };
-        records
+        catalog
             .ensure_platform(
                 &actor,
                 &NewTenant {
@@ -148,9 +148,9 @@ mod tests {
     #[tokio::test]
     async fn what_comes_at_once_is_kept_also_when_a_caller_goes_away() {
         let dir = tempfile::tempdir().unwrap();
-        let records = Catalog::new(&Db::open_sqlite(&dir.path().join("one.db")).await.unwrap());
-        platform(&records).await;
-        let inbox = Inbox::new(records.clone());
+        let catalog = Catalog::new(&Db::open_sqlite(&dir.path().join("one.db")).await.unwrap());
+        platform(&catalog).await;
+        let inbox = Inbox::new(catalog.clone());
         let many = (0..900).map(|n| {
             let inbox = inbox.clone();
             tokio::spawn(async move { inbox.put(event(&format!("evt_{n}"))).await })
@@ -160,7 +160,7 @@ mod tests {
         for put in many.into_iter().skip(1) {
             put.await.unwrap().unwrap();
         }
-        let kept = records
+        let kept = catalog
             .due_provider_events(Instant(2), 1_000)
             .await
             .unwrap()

@@ -17,7 +17,7 @@ impl PaymentService {
     /// `unavailable`.
     pub async fn payer(&self, tenant: &Tenant) -> Result<Agreement, Problem> {
         let refused = |code, detail: &str| Problem::field(code, "tenant", detail);
-        let path = self.records.tenant_path(tenant.id).await.map_err(unread)?;
+        let path = self.catalog.tenant_path(tenant.id).await.map_err(unread)?;
         if path.iter().any(|one| one.closed_at.is_some()) {
             return Err(refused(
                 "tenant_closed",
@@ -29,7 +29,7 @@ impl PaymentService {
             .filter(|one| one.parent.is_some())
             .map(|one| one.id)
             .collect();
-        let agreements = self.records.agreements_of(&buyers).await.map_err(unread)?;
+        let agreements = self.catalog.agreements_of(&buyers).await.map_err(unread)?;
         let now = self.now();
         let in_force = |buyer| {
             agreements

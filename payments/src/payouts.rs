@@ -60,7 +60,7 @@ pub type NewId = Arc<dyn Fn() -> i64 + Send + Sync>;
 #[derive(Clone)]
 pub struct Payouts {
     engine: Engine,
-    records: Catalog,
+    catalog: Catalog,
     /// `None`: payouts go by bank.
     provider: Option<Arc<dyn Provider>>,
     /// The platform's: its months are the periods.
@@ -104,7 +104,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Payouts {
     pub fn new(
         engine: Engine,
-        records: Catalog,
+        catalog: Catalog,
         provider: Option<Arc<dyn Provider>>,
         calendar: Calendar,
         platform: TenantId,
@@ -112,7 +112,7 @@ impl Payouts {
     ) -> Self {
         Self {
             engine,
-            records,
+            catalog,
             provider,
             calendar,
             platform,

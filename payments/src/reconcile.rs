@@ -75,7 +75,7 @@ impl PaymentService {
             }
         }
         payments.extend(
-            self.records
+            self.catalog
                 .payments_changed(from, until)
                 .await
                 .map_err(unread)?,
@@ -198,10 +198,10 @@ impl PaymentService {
             Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => return Ok(()),
             Err(error) => return Err(provider_problem(&error)),
         };
-        let row = self.records.payment(id).await.map_err(unread)?;
+        let row = self.catalog.payment(id).await.map_err(unread)?;
         let is_asked_for = row.is_some()
             || self
-                .records
+                .catalog
                 .top_up_by_payment(id)
                 .await
                 .map_err(unread)?
@@ -259,7 +259,7 @@ impl PaymentService {
         else {
             return Ok(false);
         };
-        Ok(self.records.top_up(id).await.map_err(unread)?.is_some())
+        Ok(self.catalog.top_up(id).await.map_err(unread)?.is_some())
     }
 
     /// What the journal says of a payment, whatever its row says.

@@ -52,7 +52,7 @@ impl PaymentService {
         self.provider()?;
         let asked = self.new_refund(&new).await?;
         let refund = match self
-            .records
+            .catalog
             .create_refund(actor, &asked)
             .await
             .map_err(unread)?
@@ -74,7 +74,7 @@ impl PaymentService {
     /// names it and fits no top-up.
     async fn refundable(&self, new: &NewRefund<'_>) -> Result<(Payment, Cents), Problem> {
         let rows = self
-            .records
+            .catalog
             .payments_of(new.top_up.id)
             .await
             .map_err(unread)?;
@@ -125,7 +125,7 @@ impl PaymentService {
 
     async fn new_refund(&self, new: &NewRefund<'_>) -> Result<Refund, Problem> {
         let (row, left) = match self
-            .records
+            .catalog
             .refund_by_request(new.top_up.root, &new.request_key)
             .await
             .map_err(unread)?
@@ -209,7 +209,7 @@ impl PaymentService {
             // every refund.
             self.settle(&refund.payment, None).await?;
             let seen = self
-                .records
+                .catalog
                 .refund(refund.id)
                 .await
                 .map_err(unread)?
@@ -231,7 +231,7 @@ impl PaymentService {
                     .await?;
                 self.settle(&refund.payment, None).await?;
                 Ok(self
-                    .records
+                    .catalog
                     .refund(sent.id)
                     .await
                     .map_err(unread)?
@@ -272,11 +272,11 @@ impl PaymentService {
             ..before.clone()
         };
         change(&mut after);
-        self.records
+        self.catalog
             .put_refund(&self.actor("refund"), before, &after)
             .await
             .map_err(unread)?;
-        let now = self.records.refund(before.id).await.map_err(unread)?;
+        let now = self.catalog.refund(before.id).await.map_err(unread)?;
         now.ok_or_else(|| Problem::new("not_found", "the refund is gone"))
     }
 }

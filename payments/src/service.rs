@@ -61,7 +61,7 @@ pub struct PaymentService(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
 pub struct Shared {
-    pub(crate) records: Catalog,
+    pub(crate) catalog: Catalog,
     pub(crate) engine: Engine,
     pub(crate) provider: Option<Arc<dyn Provider>>,
     pub(crate) settings: Settings,
@@ -102,7 +102,7 @@ pub struct NewCheckout<'a> {
 
 impl PaymentService {
     pub fn new(
-        records: Catalog,
+        catalog: Catalog,
         engine: Engine,
         provider: Option<Arc<dyn Provider>>,
         settings: Settings,
@@ -110,9 +110,9 @@ impl PaymentService {
         platform: TenantId,
         payouts: Option<Payouts>,
     ) -> Self {
-        let inbox = Inbox::new(records.clone());
+        let inbox = Inbox::new(catalog.clone());
         Self(Arc::new(Shared {
-            records,
+            catalog,
             engine,
             provider,
             settings,
@@ -205,7 +205,7 @@ impl PaymentService {
         self.provider()?;
         let asked = self.new_top_up(&new).await?;
         let found = match self
-            .records
+            .catalog
             .create_top_up(actor, &asked)
             .await
             .map_err(unread)?
@@ -298,7 +298,7 @@ impl PaymentService {
     /// Who keeps the methods of this balance at the provider, if there is one yet.
     async fn customer_of(&self, new: &NewCheckout<'_>) -> Result<Option<String>, Problem> {
         let auto = self
-            .records
+            .catalog
             .auto_top_up(new.tenant.id, new.currency)
             .await
             .map_err(unread)?;
@@ -350,14 +350,14 @@ impl PaymentService {
             Err(_) => after.next_at = Some(now.plus_secs(again_secs(after.attempts))),
         }
         if !self
-            .records
+            .catalog
             .put_top_up(&top_up, &after)
             .await
             .map_err(unread)?
         {
             // Another process asked as well, with the same key: it got the same page.
             return self
-                .records
+                .catalog
                 .top_up(top_up.id)
                 .await
                 .map_err(unread)?

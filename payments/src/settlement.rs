@@ -49,7 +49,7 @@ impl PaymentService {
     pub async fn settle(&self, payment: &str, with: Option<&Refund>) -> Result<Settled, Problem> {
         let provider = self.provider()?;
         for _ in 0..LOOKS_MAX {
-            let row = self.records.payment(payment).await.map_err(unread)?;
+            let row = self.catalog.payment(payment).await.map_err(unread)?;
             let shown = match provider.payment(payment).await {
                 Ok(shown) => shown,
                 Err(ProviderError::NotFound) => {
@@ -69,7 +69,7 @@ impl PaymentService {
             let row = match row {
                 Some(row) => row,
                 None => match self.attribute(&**provider, &shown).await? {
-                    Some(row) if self.records.create_payment(&row).await.map_err(unread)? => row,
+                    Some(row) if self.catalog.create_payment(&row).await.map_err(unread)? => row,
                     Some(_) => continue,
                     None => return Ok(Settled::NotOurs("no top-up asked for it")),
                 },
@@ -192,7 +192,7 @@ impl PaymentService {
         after: &Payment,
         shown: &Shown,
     ) -> Result<bool, Problem> {
-        let top_up = self.records.top_up(before.top_up).await.map_err(unread)?;
+        let top_up = self.catalog.top_up(before.top_up).await.map_err(unread)?;
         let changed = match &top_up {
             Some(top_up) if after.is_own => self.followed(top_up, shown).await?,
             _ => None,
@@ -217,7 +217,7 @@ impl PaymentService {
             notices: self.told(before, after, change),
         };
         match self
-            .records
+            .catalog
             .put_settlement(&self.actor("seen at the payment provider"), &settlement)
             .await
         {
@@ -365,7 +365,7 @@ impl PaymentService {
     /// Refunds of ours that count and that the provider does not show yet.
     async fn unsent(&self, shown: &Shown, with: Option<&Refund>) -> Result<Cents, Problem> {
         let ours = self
-            .records
+            .catalog
             .refunds_of_payment(&shown.id)
             .await
             .map_err(unread)?;
@@ -385,7 +385,7 @@ impl PaymentService {
     /// What became of our own refunds.
     async fn follow_refunds(&self, shown: &Shown) -> Result<(), Problem> {
         for refund in self
-            .records
+            .catalog
             .refunds_of_payment(&shown.id)
             .await
             .map_err(unread)?
@@ -411,7 +411,7 @@ impl PaymentService {
                 ..refund.clone()
             };
             // Somebody else writing the same is as good.
-            self.records
+            self.catalog
                 .put_refund(&self.actor("seen at the payment provider"), &refund, &after)
                 .await
                 .map_err(unread)?;
@@ -427,7 +427,7 @@ impl PaymentService {
         shown: &Shown,
     ) -> Result<Option<Payment>, Problem> {
         let found = match self
-            .records
+            .catalog
             .top_up_by_payment(&shown.id)
             .await
             .map_err(unread)?
@@ -454,7 +454,7 @@ impl PaymentService {
                 ..top_up.clone()
             };
             if !self
-                .records
+                .catalog
                 .put_top_up(&top_up, &bound)
                 .await
                 .map_err(unread)?
@@ -524,7 +524,7 @@ impl PaymentService {
             .map_err(|error| provider_problem(&error))?;
         if let Some(session) = &session
             && let Some(top_up) = self
-                .records
+                .catalog
                 .top_up_by_session(&session.id)
                 .await
                 .map_err(unread)?
@@ -540,7 +540,7 @@ impl PaymentService {
         let Some(id) = reference.and_then(|reference| reference.parse().ok()) else {
             return Ok(None);
         };
-        let Some(top_up) = self.records.top_up(id).await.map_err(unread)? else {
+        let Some(top_up) = self.catalog.top_up(id).await.map_err(unread)? else {
             return Ok(None);
         };
         let origin = if session.is_some() {
@@ -589,7 +589,7 @@ impl PaymentService {
             after.url = None;
         }
         // Who changed it meanwhile knows more.
-        self.records
+        self.catalog
             .put_top_up(top_up, &after)
             .await
             .map_err(unread)?;

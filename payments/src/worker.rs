@@ -136,7 +136,7 @@ impl PaymentService {
     pub async fn round(&self) -> Result<Round, Problem> {
         let mut round = Round::default();
         let events = self
-            .records
+            .catalog
             .due_provider_events(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?;
@@ -153,7 +153,7 @@ impl PaymentService {
             }
         }
         for top_up in self
-            .records
+            .catalog
             .due_top_ups(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?
@@ -168,7 +168,7 @@ impl PaymentService {
             }
         }
         for refund in self
-            .records
+            .catalog
             .due_refunds(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?
@@ -178,7 +178,7 @@ impl PaymentService {
                 ..refund.clone()
             };
             if !self
-                .records
+                .catalog
                 .put_refund(&self.actor("refund"), &refund, &taken)
                 .await
                 .map_err(unread)?
@@ -186,7 +186,7 @@ impl PaymentService {
                 continue;
             }
             round.refunds += 1;
-            let Some(refund) = self.records.refund(refund.id).await.map_err(unread)? else {
+            let Some(refund) = self.catalog.refund(refund.id).await.map_err(unread)? else {
                 continue;
             };
             if let Err(problem) = self.give_back(refund).await {
@@ -205,14 +205,14 @@ impl PaymentService {
             ..top_up.clone()
         };
         if !self
-            .records
+            .catalog
             .put_top_up(&top_up, &taken)
             .await
             .map_err(unread)?
         {
             return Ok(None);
         }
-        self.records.top_up(top_up.id).await.map_err(unread)
+        self.catalog.top_up(top_up.id).await.map_err(unread)
     }
 
     async fn look_at(&self, top_up: TopUp) -> Result<(), Problem> {
@@ -238,7 +238,7 @@ impl PaymentService {
             ..event.clone()
         };
         if !self
-            .records
+            .catalog
             .put_provider_event(&event, &taken)
             .await
             .map_err(unread)?
@@ -262,7 +262,7 @@ impl PaymentService {
             }
         };
         let done = state != EventState::Waiting;
-        self.records
+        self.catalog
             .put_provider_event(
                 &taken,
                 &ProviderEvent {
@@ -375,7 +375,7 @@ impl PaymentService {
     }
 
     async fn follow_session(&self, id: &str) -> Result<Verdict, Problem> {
-        let mut found = self.records.top_up_by_session(id).await.map_err(unread)?;
+        let mut found = self.catalog.top_up_by_session(id).await.map_err(unread)?;
         if found.is_none() {
             let session = match self.provider()?.session(id).await {
                 Ok(session) => session,
@@ -389,7 +389,7 @@ impl PaymentService {
                 .reference
                 .and_then(|reference| reference.parse().ok());
             if let Some(reference) = reference
-                && let Some(top_up) = self.records.top_up(reference).await.map_err(unread)?
+                && let Some(top_up) = self.catalog.top_up(reference).await.map_err(unread)?
                 && top_up.session.is_none()
                 && top_up.origin == Origin::Checkout
             {
@@ -400,7 +400,7 @@ impl PaymentService {
                     ..top_up.clone()
                 };
                 if !self
-                    .records
+                    .catalog
                     .put_top_up(&top_up, &named)
                     .await
                     .map_err(unread)?
@@ -410,7 +410,7 @@ impl PaymentService {
                         "the top-up changed at the same time; try again",
                     ));
                 }
-                found = self.records.top_up(top_up.id).await.map_err(unread)?;
+                found = self.catalog.top_up(top_up.id).await.map_err(unread)?;
             }
         }
         match found {
@@ -425,7 +425,7 @@ impl PaymentService {
     /// As [`Self::poll`].
     pub async fn poll_if_due(&self) -> Result<(), Problem> {
         let now = self.now();
-        let last = self.records.provider_polled_at().await.map_err(unread)?;
+        let last = self.catalog.provider_polled_at().await.map_err(unread)?;
         if last.is_some_and(|last| last.plus_secs(POLL_SECS) > now) {
             return Ok(());
         }
@@ -433,7 +433,7 @@ impl PaymentService {
             last.plus_secs(-POLL_OVERLAP_SECS)
         }))
         .await?;
-        self.records
+        self.catalog
             .set_provider_polled_at(now)
             .await
             .map_err(unread)
@@ -454,7 +454,7 @@ impl PaymentService {
             let mut missed = Vec::new();
             for event in &page.data {
                 if !self
-                    .records
+                    .catalog
                     .knows_provider_event(&event.id)
                     .await
                     .map_err(unread)?
@@ -463,7 +463,7 @@ impl PaymentService {
                 }
             }
             found += missed.len();
-            self.records
+            self.catalog
                 .keep_provider_events(&missed)
                 .await
                 .map_err(unread)?;

@@ -89,7 +89,7 @@ pub(crate) use on_every_journal;
 
 pub struct World {
     pub engine: Engine,
-    pub records: Catalog,
+    pub catalog: Catalog,
     pub journal: Arc<dyn Journal>,
     /// To make its commits fail; `None` on a database.
     pub memory: Option<MemoryJournal>,
@@ -168,10 +168,10 @@ impl World {
                 )
             }
         };
-        let records = Catalog::new(&db);
+        let catalog = Catalog::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
-        let directory = Directory::new(records.clone());
+        let directory = Directory::new(catalog.clone());
         let engine = Engine::start(
             Arc::clone(&journal),
             directory,
@@ -180,7 +180,7 @@ impl World {
         let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
         let world = Self {
             engine,
-            records,
+            catalog,
             journal,
             memory,
             sqlite,
@@ -204,10 +204,10 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("centwise.db");
         let db = Db::open_sqlite(&file).await.unwrap();
-        let records = Catalog::new(&db);
+        let catalog = Catalog::new(&db);
         let clock = Arc::new(AtomicI64::new(instant(NOW).micros()));
         let read = Arc::clone(&clock);
-        let directory = Directory::new(records.clone());
+        let directory = Directory::new(catalog.clone());
         let engine = Engine::start(
             Arc::clone(&journal),
             directory,
@@ -216,7 +216,7 @@ impl World {
         let platform = tenant(TenantId(1), "platform", TenantKind::Platform, None);
         let world = Self {
             engine,
-            records,
+            catalog,
             journal,
             memory: None,
             sqlite: None,
@@ -260,8 +260,8 @@ impl World {
 
     async fn beside_on(&self, db: Db) -> Self {
         let journal = PostgresJournal::open(&db).await.unwrap();
-        let records = Catalog::new(&db);
-        let directory = Directory::new(records.clone());
+        let catalog = Catalog::new(&db);
+        let directory = Directory::new(catalog.clone());
         let read = Arc::clone(&self.clock);
         let shared: Arc<dyn Journal> = Arc::new(journal.clone());
         Self {
@@ -270,7 +270,7 @@ impl World {
                 directory,
                 Arc::new(move || Instant(read.load(Ordering::SeqCst))),
             ),
-            records,
+            catalog,
             journal: shared,
             memory: None,
             sqlite: None,

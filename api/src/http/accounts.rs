@@ -299,7 +299,7 @@ async fn platform_of(
 ) -> Result<PlatformBody, ApiProblem> {
     let mut currencies = Vec::new();
     let mut kind = AccountKind::Revenue;
-    for currency in app.records.currencies().await? {
+    for currency in app.catalog.currencies().await? {
         let key = key_of(app, tenant, Some(account), Some(currency.code()), true).await?;
         kind = key.kind;
         currencies.push(CurrencyBody {
@@ -354,7 +354,7 @@ pub async fn list_accounts(
     let (after, limit) = (page.after()?.map(TenantId), page.limit()?);
     let seller = auth::tenant_or_own(&app, &key, query.seller.as_deref()).await?;
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .children(seller.id, after, limit)
         .await?;
     let last = found.data.last().map(|tenant| tenant.id.0);

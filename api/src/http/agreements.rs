@@ -152,7 +152,7 @@ pub struct AgreementsQuery {
 /// Every agreement of a buyer, past and future.
 pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreement>>, ApiProblem> {
     let read =
-        async { Ok::<_, ApiProblem>(Some(Arc::new(app.records.agreements_of(&[buyer]).await?))) };
+        async { Ok::<_, ApiProblem>(Some(Arc::new(app.catalog.agreements_of(&[buyer]).await?))) };
     Ok(app
         .agreements
         .get_or_read(buyer, read)
@@ -235,7 +235,7 @@ pub async fn create_agreement(
         if key.authority() == Authority::Platform {
             check_accounts(app, &terms).await?;
         }
-        app.records.agree(&actor, key.authority(), &terms).await?;
+        app.catalog.agree(&actor, key.authority(), &terms).await?;
         app.invalidate();
         Ok(Done::created(shown(app, key, &terms).await?))
     };
@@ -248,7 +248,7 @@ pub async fn create_agreement(
 }
 
 async fn agreement_made(app: &App, made: &Made) -> Result<Agreement, ApiProblem> {
-    app.records
+    app.catalog
         .agreement(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("agreement"))
@@ -257,7 +257,7 @@ async fn agreement_made(app: &App, made: &Made) -> Result<Agreement, ApiProblem>
 /// Who collects changes only while the buyer has nothing with either, and nothing is held: money of
 /// one is never the other's.
 async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> {
-    let others = app.records.agreements_of(&[terms.buyer]).await?;
+    let others = app.catalog.agreements_of(&[terms.buyer]).await?;
     if terms.seller == app.platform || !authority::changes_collect(terms, &others) {
         return Ok(());
     }
@@ -350,7 +350,7 @@ impl NewAgreementBody {
             from: match self.from {
                 Some(from) => from,
                 None => beginning(
-                    &app.records.agreements_of(&[buyer.id]).await?,
+                    &app.catalog.agreements_of(&[buyer.id]).await?,
                     app.clock.now(),
                 ),
             },
@@ -395,12 +395,12 @@ pub async fn list_agreements(
     let found = match &query.buyer {
         Some(name) => {
             let buyer = tenant_named(&app, &key, name).await?.id;
-            app.records_of(&key)
+            app.catalog_of(&key)
                 .agreements_by_buyer(buyer, period, after, limit)
                 .await?
         }
         None => {
-            app.records_of(&key)
+            app.catalog_of(&key)
                 .agreements_below(&key.tenant, period, after, limit)
                 .await?
         }
@@ -429,7 +429,7 @@ pub async fn end_agreement(
     let missing = || ApiProblem::not_found("agreement");
     let id: AgreementId = id.parse().map_err(|_| missing())?;
     let terms = app
-        .records_of(key)
+        .catalog_of(key)
         .agreement(id)
         .await?
         .ok_or_else(missing)?;
@@ -442,7 +442,7 @@ pub async fn end_agreement(
     let work = |actor| async move {
         let until = end.until.unwrap_or_else(|| app.clock.now());
         let terms = app
-            .records
+            .catalog
             .end_agreement(&actor, key.authority(), id, until)
             .await?;
         app.invalidate();

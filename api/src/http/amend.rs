@@ -154,7 +154,7 @@ async fn log(
         after: Some(after),
     };
     Ok(app
-        .records
+        .catalog
         .append_audit(&write.actor(app, access, Some(&request.reason)), change)
         .await?)
 }

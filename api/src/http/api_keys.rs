@@ -128,7 +128,7 @@ pub async fn create_api_key(
         last_used_at: None,
     };
     made.validate(&tenant)?;
-    app.records
+    app.catalog
         .create_key(&write.actor(&app, &key, None), &made)
         .await?;
     Ok(Done::created(shown(&app, &made, Some(secret)).await?))
@@ -147,7 +147,7 @@ pub async fn list_api_keys(
     };
     let name = query.name.as_deref();
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .keys_below(
             &key.tenant,
             name,
@@ -185,13 +185,13 @@ pub async fn revoke_api_key(
     }
     let id = found.id;
     let work = |actor| async move {
-        let revoked = app.records.revoke_key(&actor, id).await?;
+        let revoked = app.catalog.revoke_key(&actor, id).await?;
         app.invalidate();
         Ok(Done::ok(shown_revoked(app, key, &revoked).await?))
     };
     let again = |_| async move {
         let revoked = app
-            .records
+            .catalog
             .key(id)
             .await?
             .ok_or_else(|| ApiProblem::not_found("API key"))?;
@@ -207,7 +207,7 @@ async fn shown_revoked(
     revoked: &ApiKey,
 ) -> Result<ApiKeyBody, ApiProblem> {
     let made = app
-        .records_of(access)
+        .catalog_of(access)
         .keys_made_by(revoked.id, app.clock.now())
         .await?;
     let made_valid = made.iter().map(ToString::to_string).collect();
@@ -218,7 +218,7 @@ async fn shown_revoked(
 }
 
 async fn visible_key(app: &App, access: &Access, id: &str) -> Result<ApiKey, ApiProblem> {
-    let records = app.records_of(access);
-    let find = |id: ApiKeyId| async move { records.key(id).await };
+    let catalog = app.catalog_of(access);
+    let find = |id: ApiKeyId| async move { catalog.key(id).await };
     auth::visible(app, access, "API key", id, find, |key| key.tenant).await
 }

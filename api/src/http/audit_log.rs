@@ -126,7 +126,7 @@ pub async fn list_audit_log(
         period: period(query.from, query.until)?,
     };
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .audit_log(&key.tenant, &filter, page.after()?, page.limit()?)
         .await?;
     let (app, access): (&App, &Access) = (&app, &key);

@@ -96,7 +96,7 @@ pub async fn get_auto_top_up(
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .auto_top_up(tenant.id, currency)
         .await?;
     Ok(Json(shown(&tenant, currency, found.as_ref())))
@@ -144,7 +144,7 @@ pub async fn set_auto_top_up(
     };
     let again = |_| async move {
         app.payments.mark_auto().await?;
-        let auto = app.records.auto_top_up(tenant.id, currency).await?;
+        let auto = app.catalog.auto_top_up(tenant.id, currency).await?;
         Ok(Done::ok(shown(tenant, currency, auto.as_ref())))
     };
     write.once(app, key, work, again).await

@@ -35,7 +35,7 @@ pub struct AcceptClock {
 
 async fn shown(app: &App) -> Result<ClockBody, ApiProblem> {
     let (step, time) = (app.clock.stepped(), app.clock.now());
-    let is_unaccepted = app.records.clock_step().await?.is_some() || step.is_some();
+    let is_unaccepted = app.catalog.clock_step().await?.is_some() || step.is_some();
     let wall_clock = step.map_or(time, |step| step.wall).to_string();
     Ok(ClockBody {
         time: time.to_string(),
@@ -70,7 +70,7 @@ pub async fn accept_clock(
     write
         .repeatable(&app, &key, async {
             if shown(&app).await?.is_unaccepted {
-                timekeeper::accept_now(&app.records, &app.clock, &actor, app.platform).await?;
+                timekeeper::accept_now(&app.catalog, &app.clock, &actor, app.platform).await?;
             }
             Ok(Done::ok(shown(&app).await?))
         })

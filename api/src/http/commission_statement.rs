@@ -506,7 +506,7 @@ pub async fn get_payable(
     Query(query): Query<PayableQuery>,
 ) -> Result<Json<PayableBody>, ApiProblem> {
     let stored = match tenant_named(&app, &key, &query.reseller).await {
-        Ok(tenant) => app.records_of(&key).payout_settings(tenant.id).await?,
+        Ok(tenant) => app.catalog_of(&key).payout_settings(tenant.id).await?,
         Err(refused) => return Err(refused),
     };
     let currency = query

@@ -107,8 +107,8 @@ async fn shown(app: &App, contact: &Contact) -> Result<ContactBody, ApiProblem> 
 }
 
 async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact, ApiProblem> {
-    let records = app.records_of(access);
-    let find = |id: ContactId| async move { records.contact(id).await };
+    let catalog = app.catalog_of(access);
+    let find = |id: ContactId| async move { catalog.contact(id).await };
     auth::visible(app, access, "contact", id, find, |contact| contact.tenant).await
 }
 
@@ -141,7 +141,7 @@ pub async fn create_contact(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.records.create_contact(&actor, &contact).await?;
+        app.catalog.create_contact(&actor, &contact).await?;
         Ok(Done::created(shown(app, &contact).await?))
     };
     let again = |made| async move {
@@ -153,7 +153,7 @@ pub async fn create_contact(
 }
 
 async fn contact_made(app: &App, made: &Made) -> Result<Contact, ApiProblem> {
-    app.records
+    app.catalog
         .contact(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("contact"))
@@ -167,7 +167,7 @@ pub async fn list_contacts(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ContactBody>>, ApiProblem> {
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?)
         .await?;
     let app = &app;
@@ -204,7 +204,7 @@ pub async fn change_contact(
     };
     let work = |actor| async move {
         let changed = app
-            .records
+            .catalog
             .change_contact(&actor, contact.id, patch)
             .await?;
         Ok(Done::ok(shown(app, &changed).await?))
@@ -230,7 +230,7 @@ pub async fn delete_contact(
     let work = |actor| async move {
         let contact = visible_contact(app, key, id).await?;
         let was = shown(app, &contact).await?;
-        app.records
+        app.catalog
             .delete_contact(&knowing(actor, &was)?, contact.id)
             .await?;
         Ok(Done::ok(was))

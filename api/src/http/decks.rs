@@ -292,7 +292,7 @@ pub async fn import_deck(
 /// Prices by the minute are of a meter that counts seconds; a preview promises nothing else.
 async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
     let refused = |code, detail: String| Err(ApiProblem::field(code, "meter", detail));
-    match app.records.meter_by_name(name).await? {
+    match app.catalog.meter_by_name(name).await? {
         None => refused(
             "unknown_meter",
             format!("there is no meter {name:?}: make it first"),
@@ -317,7 +317,7 @@ async fn next_beginning(
     card: &RateCard,
     at: Instant,
 ) -> Result<Option<String>, ApiProblem> {
-    let published = app.records.published_versions(card.id).await?;
+    let published = app.catalog.published_versions(card.id).await?;
     let next = published
         .iter()
         .filter_map(|version| version.effective_from)
@@ -344,7 +344,7 @@ async fn switch(
         doc,
     };
     let version = app
-        .records
+        .catalog
         .create_published(actor, card.id, &new, at)
         .await?;
     app.invalidate();

@@ -94,7 +94,7 @@ pub async fn list_deliveries(
     };
     let (before, limit) = (page.after()?.map(DeliveryId), page.limit()?);
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .deliveries_of(Target::Endpoint(endpoint.id), period, before, limit)
         .await?;
     let last = found.data.last().map(|delivery| delivery.id.0);
@@ -120,19 +120,19 @@ pub async fn replay_delivery(
     let missing = || ApiProblem::not_found("delivery");
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
     let found = app
-        .records_of(key)
+        .catalog_of(key)
         .delivery(id)
         .await?
         .filter(|found| found.target == Target::Endpoint(endpoint.id));
     found.ok_or_else(missing)?;
     let work = |actor| async move {
         Ok(Done::accepted(shown(
-            &app.records.replay_delivery(&actor, id).await?,
+            &app.catalog.replay_delivery(&actor, id).await?,
         )))
     };
     let again = |_| async move {
         Ok(Done::accepted(shown(
-            &app.records.delivery(id).await?.ok_or_else(missing)?,
+            &app.catalog.delivery(id).await?.ok_or_else(missing)?,
         )))
     };
     write.once(app, key, work, again).await

@@ -27,7 +27,7 @@ impl Versions {
     /// As they are stored at the moment.
     pub async fn of(app: &App, card: &RateCard) -> Result<Self, ApiProblem> {
         let now = app.clock.now();
-        let published = app.records.published_versions(card.id).await?;
+        let published = app.catalog.published_versions(card.id).await?;
         Ok(Self {
             published,
             approvers: approvers(app, card.owner, now).await?,

@@ -90,7 +90,7 @@ pub async fn create_meter(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.records.create_meter(&actor, &meter).await?;
+        app.catalog.create_meter(&actor, &meter).await?;
         app.invalidate();
         Ok(Done::created(shown(meter)))
     };
@@ -99,7 +99,7 @@ pub async fn create_meter(
 }
 
 async fn meter_made(app: &App, made: &Made) -> Result<Meter, ApiProblem> {
-    app.records
+    app.catalog
         .meter(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("meter"))
@@ -196,7 +196,7 @@ pub async fn change_meter(
         if terms != meter.terms {
             check_unused(app, &meter).await?;
         }
-        let meter = app.records.change_meter(&actor, meter.id, &terms).await?;
+        let meter = app.catalog.change_meter(&actor, meter.id, &terms).await?;
         app.invalidate();
         Ok(Done::ok(shown(meter)))
     };
@@ -206,8 +206,8 @@ pub async fn change_meter(
 
 async fn meter_named(app: &App, name: &str) -> Result<Meter, ApiProblem> {
     let found = match name.parse::<MeterId>() {
-        Ok(id) => app.records.meter(id).await?,
-        Err(_) => app.records.meter_by_name(name).await?,
+        Ok(id) => app.catalog.meter(id).await?,
+        Err(_) => app.catalog.meter_by_name(name).await?,
     };
     found.ok_or_else(|| ApiProblem::not_found("meter"))
 }
@@ -235,7 +235,7 @@ pub async fn list_meters(
         limit: query.limit,
     };
     let found = app
-        .records
+        .catalog
         .meters(
             query.name.as_deref(),
             page.after()?.map(MeterId),

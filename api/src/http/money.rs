@@ -214,7 +214,7 @@ pub async fn move_by_hand(
     };
     let answer = app.engine.move_money(command).await?;
     if !answer.duplicate {
-        app.records
+        app.catalog
             .append_audit(
                 &write.actor(app, access, Some(&asked.reason)),
                 change(&tenant, &asked, &answer),

@@ -42,7 +42,7 @@ async fn shown(
         }
         top_up = named(&app, &token).await?;
     }
-    let payments = app.records.payments_of(top_up.id).await?;
+    let payments = app.catalog.payments_of(top_up.id).await?;
     let (state, refunded) = state_of(&top_up, &payments)?;
     Ok(page(&top_up, state, refunded, &headers))
 }
@@ -102,7 +102,7 @@ fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiP
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
     let missing = || ApiProblem::new("not_found", "there is no such page");
     let token = payments::service::token_of(token).ok_or_else(missing)?;
-    app.records
+    app.catalog
         .top_up_by_token(&token)
         .await?
         .ok_or_else(missing)

@@ -52,7 +52,7 @@ pub struct SepaFile {
 async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
     let missing = || ApiProblem::not_found("file");
     let id: PayoutFileId = name.parse().map_err(|_| missing())?;
-    app.records.payout_file(id).await?.ok_or_else(missing)
+    app.catalog.payout_file(id).await?.ok_or_else(missing)
 }
 
 /// Make a file of every payout by bank that is due
@@ -87,11 +87,11 @@ pub async fn make_sepa_file(
     };
     let again = |made: Made| async move {
         let file = app
-            .records
+            .catalog
             .payout_file(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("file"))?;
-        let payouts = app.records.payouts_of_file(file.id).await?;
+        let payouts = app.catalog.payouts_of_file(file.id).await?;
         Ok(Done::created(body(app, &file, &payouts, Vec::new()).await?))
     };
     write.once(app, &key, work, again).await

@@ -163,7 +163,7 @@ async fn settings_of(
         }
         TenantKind::Reseller | TenantKind::Platform => {}
     }
-    if let Some(stored) = app.records.payout_settings(tenant.id).await? {
+    if let Some(stored) = app.catalog.payout_settings(tenant.id).await? {
         return Ok(stored);
     }
     let currency = match tenant.kind {
@@ -203,7 +203,7 @@ pub async fn change_payout_settings(
     let change: SettingsChange = write.read()?;
     let work = |actor| async move {
         let settings = change.applied_to(settings_of(app, tenant, PayoutMethod::Bank).await?)?;
-        let stored = app.records.put_payout_settings(&actor, &settings).await?;
+        let stored = app.catalog.put_payout_settings(&actor, &settings).await?;
         Ok(Done::ok(shown(tenant, &stored)))
     };
     let again = |_| async move {

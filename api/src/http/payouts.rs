@@ -173,8 +173,8 @@ pub async fn shown(app: &App, payout: &Payout) -> Result<PayoutBody, ApiProblem>
 /// # Errors
 /// `not_found`.
 pub async fn payout_named(app: &App, access: &Access, name: &str) -> Result<Payout, ApiProblem> {
-    let records = app.records_of(access);
-    let find = |id: PayoutId| async move { records.payout(id).await };
+    let catalog = app.catalog_of(access);
+    let find = |id: PayoutId| async move { catalog.payout(id).await };
     auth::visible(app, access, "payout", name, find, |payout| payout.tenant).await
 }
 
@@ -193,7 +193,7 @@ pub async fn list_payouts(
     let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
     let period = period(query.from, query.until)?;
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .payouts_below(&top, query.state, period, before, limit)
         .await?;
     let app = &app;
@@ -224,7 +224,7 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
             "this reseller has no payout settings yet",
         )
     };
-    app.records
+    app.catalog
         .payout_settings(tenant)
         .await?
         .filter(|_| tenant != app.platform)
@@ -290,7 +290,7 @@ pub async fn create_payout(
                     ..
                 } = settings;
                 let found = app
-                    .records
+                    .catalog
                     .payout_of_period(root, tenant, currency, period.0)
                     .await?;
                 Ok(Done::ok(
@@ -307,7 +307,7 @@ pub async fn create_payout(
     };
     let again = |made: Made| async move {
         let payout = app
-            .records
+            .catalog
             .payout(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("payout"))?;

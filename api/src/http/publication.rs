@@ -157,7 +157,7 @@ fn over(doc: &CardDoc, from: Instant, asks: impl Fn(&Rate) -> bool) -> Vec<Mista
 }
 
 async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mistake>, ApiProblem> {
-    let Some(found) = app.records.card_by_name(card.owner, name).await? else {
+    let Some(found) = app.catalog.card_by_name(card.owner, name).await? else {
         let detail =
             format!("the seller has no card {name:?}: make it first, and publish its prices");
         return Ok(Some(mistake("fallback", "unknown_fallback", detail)));
@@ -194,7 +194,7 @@ pub async fn endless(
     let Some(name) = doc.fallback.clone() else {
         return Ok(None);
     };
-    let own = app.records.published_versions(card.id).await?;
+    let own = app.catalog.published_versions(card.id).await?;
     let until = own
         .iter()
         .filter_map(|version| version.effective_from)
@@ -238,10 +238,10 @@ pub async fn endless(
             );
             return Ok(Some(mistake("fallback", "too_many_fallbacks", detail)));
         }
-        let Some(next) = app.records.card_by_name(card.owner, &name).await? else {
+        let Some(next) = app.catalog.card_by_name(card.owner, &name).await? else {
             continue;
         };
-        let versions = app.records.published_versions(next.id).await?;
+        let versions = app.catalog.published_versions(next.id).await?;
         for (index, version) in versions.iter().enumerate() {
             let begins = version.effective_from.unwrap_or(Instant::MAX).max(from);
             let ends = versions
@@ -253,7 +253,7 @@ pub async fn endless(
                 continue;
             }
             if let Some(behind) = app
-                .records
+                .catalog
                 .version_doc(version.id)
                 .await?
                 .and_then(|doc| doc.fallback)
@@ -282,7 +282,7 @@ struct Step {
 async fn meters_of(app: &App) -> Result<BTreeMap<String, MeterTerms>, ApiProblem> {
     let (mut meters, mut after) = (BTreeMap::new(), None);
     loop {
-        let page = app.records.meters(None, after, LIST_ROWS_MAX).await?;
+        let page = app.catalog.meters(None, after, LIST_ROWS_MAX).await?;
         after = page.data.last().map(|meter| meter.id);
         meters.extend(page.data.into_iter().map(|meter| (meter.name, meter.terms)));
         if !page.has_more {

@@ -100,9 +100,9 @@ pub async fn card_named(
     owner: Option<&Tenant>,
 ) -> Result<RateCard, ApiProblem> {
     let found = match name.parse::<RateCardId>() {
-        Ok(id) => app.records_of(access).card(id).await?,
+        Ok(id) => app.catalog_of(access).card(id).await?,
         Err(_) => {
-            app.records_of(access)
+            app.catalog_of(access)
                 .card_by_name(owner.unwrap_or(&access.tenant).id, name)
                 .await?
         }
@@ -157,13 +157,13 @@ pub async fn create_rate_card(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.records.create_card(&actor, &card).await?;
+        app.catalog.create_card(&actor, &card).await?;
         app.invalidate();
         Ok(Done::created(shown(app, &card).await?))
     };
     let again = |made: Made| async move {
         let card = app
-            .records
+            .catalog
             .card(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("rate card"))?;
@@ -201,12 +201,12 @@ pub async fn list_rate_cards(
     let found = match &query.owner {
         Some(owner) => {
             let owner = tenant_named(&app, &key, owner).await?.id;
-            app.records_of(&key)
+            app.catalog_of(&key)
                 .cards_by_owner(owner, name, after, limit)
                 .await?
         }
         None => {
-            app.records_of(&key)
+            app.catalog_of(&key)
                 .cards_below(&key.tenant, name, after, limit)
                 .await?
         }

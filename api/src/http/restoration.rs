@@ -54,7 +54,7 @@ pub struct Resume {
 }
 
 async fn shown(app: &App) -> Result<RestorationBody, ApiProblem> {
-    let Some(restoration) = app.records.restoration().await? else {
+    let Some(restoration) = app.catalog.restoration().await? else {
         return Ok(RestorationBody {
             is_held: false,
             restored_at: None,
@@ -69,14 +69,14 @@ async fn shown(app: &App) -> Result<RestorationBody, ApiProblem> {
 async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, ApiProblem> {
     let now = app.clock.now();
     let platform = app
-        .records
+        .catalog
         .tenant(app.platform)
         .await?
         .ok_or_else(|| ApiProblem::new("internal", "there is no platform"))?;
     let (mut valid_keys, mut after) = (Vec::new(), None);
     loop {
         let page = app
-            .records
+            .catalog
             .keys_below(&platform, None, after, KEYS_MAX)
             .await?;
         after = page.data.last().map(|key| key.id);
@@ -99,7 +99,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
         restored_at: Some(restoration.restored_at().to_string()),
         backup_at: Some(restoration.backup_at().to_string()),
         valid_keys,
-        open_payouts: app.records.payouts_open().await?,
+        open_payouts: app.catalog.payouts_open().await?,
     })
 }
 
@@ -126,7 +126,7 @@ pub async fn resume(
     let actor = write.actor(&app, &key, asked.reason.as_deref());
     write
         .repeatable(&app, &key, async {
-            app.records.resume(&actor, app.platform).await?;
+            app.catalog.resume(&actor, app.platform).await?;
             restoration::look(&app).await?;
             Ok(Done::ok(shown(&app).await?))
         })

@@ -125,7 +125,7 @@ pub async fn create_tenant(
     let tenant = new.tenant(app, &parent)?;
     let work = |actor| async move {
         let personal_key = clock::random_secret().map_err(|error| ApiProblem::internal(&error))?;
-        app.records
+        app.catalog
             .create_tenant(
                 &actor,
                 &NewTenant {
@@ -146,7 +146,7 @@ pub async fn create_tenant(
 }
 
 async fn tenant_made(app: &App, made: &Made) -> Result<Tenant, ApiProblem> {
-    app.records
+    app.catalog
         .tenant(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("tenant"))
@@ -225,19 +225,19 @@ pub async fn list_tenants(
         external_id: query.external_id.as_deref(),
         direct: !query.subtree,
     };
-    let records = app.records_of(&key);
+    let catalog = app.catalog_of(&key);
     let found = match named {
         TenantsNamed {
             name: None,
             external_id: None,
             direct: true,
-        } => records.children(top.id, after, limit).await?,
+        } => catalog.children(top.id, after, limit).await?,
         TenantsNamed {
             name: None,
             external_id: None,
             direct: false,
-        } => records.tenants_below(&top, after, limit).await?,
-        named => records.tenants_named(&top, named, after, limit).await?,
+        } => catalog.tenants_below(&top, after, limit).await?,
+        named => catalog.tenants_named(&top, named, after, limit).await?,
     };
     let (app, key) = (&app, &key);
     let page = List::shown(
@@ -268,7 +268,7 @@ pub async fn change_tenant(
             country: change.country.map(Some),
             late_window_days: change.late_window_days,
         };
-        let tenant = app.records.update_tenant(&actor, tenant.id, patch).await?;
+        let tenant = app.catalog.update_tenant(&actor, tenant.id, patch).await?;
         app.invalidate();
         Ok(Done::ok(shown(app, key, &tenant).await?))
     };
@@ -293,7 +293,7 @@ pub async fn close_tenant(
     let tenant = tenant_named(app, key, &name).await?;
     key.administers(&tenant)?;
     let work = |actor| async move {
-        let tenant = app.records.close_tenant(&actor, tenant.id).await?;
+        let tenant = app.catalog.close_tenant(&actor, tenant.id).await?;
         app.invalidate();
         if let Err(problem) = app
             .engine

@@ -76,7 +76,7 @@ pub async fn get_threshold(
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
     let threshold = app
-        .records_of(&key)
+        .catalog_of(&key)
         .threshold(tenant.root, tenant.id, currency)
         .await?;
     Ok(Json(shown(&tenant, currency, threshold.as_ref())))
@@ -97,7 +97,7 @@ pub async fn set_threshold(
     let currency = currency_of(app, tenant, new.currency.as_deref()).await?;
     let work = |actor| async move {
         let threshold = app
-            .records
+            .catalog
             .set_threshold(&actor, tenant.id, currency, new.low_cents.map(Cents))
             .await?;
         app.invalidate();
@@ -105,7 +105,7 @@ pub async fn set_threshold(
     };
     let again = |_| async move {
         let threshold = app
-            .records
+            .catalog
             .threshold(tenant.root, tenant.id, currency)
             .await?;
         Ok(Done::ok(shown(tenant, currency, threshold.as_ref())))

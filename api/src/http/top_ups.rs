@@ -363,7 +363,7 @@ pub async fn list_top_ups(
     };
     let period = period(query.from, query.until)?;
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .top_ups_below(&top, period, page.after()?.map(TopUpId), page.limit()?)
         .await?;
     let app = &app;
@@ -392,8 +392,8 @@ pub async fn list_terms(
 }
 
 async fn visible(app: &App, access: &Access, id: &str) -> Result<TopUp, ApiProblem> {
-    let records = app.records_of(access);
-    let find = |id: TopUpId| async move { records.top_up(id).await };
+    let catalog = app.catalog_of(access);
+    let find = |id: TopUpId| async move { catalog.top_up(id).await };
     auth::visible(app, access, "top-up", id, find, |top_up| top_up.tenant).await
 }
 
@@ -406,8 +406,8 @@ pub async fn get_top_up(
     Path(id): Path<String>,
 ) -> Result<Json<TopUpDetail>, ApiProblem> {
     let top_up = visible(&app, &key, &id).await?;
-    let records = app.records_of(&key);
-    let payments: Vec<Payment> = records
+    let catalog = app.catalog_of(&key);
+    let payments: Vec<Payment> = catalog
         .payments_of(top_up.id)
         .await?
         .into_iter()
@@ -421,7 +421,7 @@ pub async fn get_top_up(
         sum.map(|cents| cents.0)
             .map_err(|error| ApiProblem::internal(&error))
     };
-    let refunds = records.refunds_of(top_up.id).await?;
+    let refunds = catalog.refunds_of(top_up.id).await?;
     Ok(Json(TopUpDetail {
         credited_cents: sum(|payment| payment.balance)?,
         refunded_cents: sum(|payment| payment.refunded)?,
@@ -489,7 +489,7 @@ pub async fn list_suspense(
         limit: query.limit,
     };
     let found = app
-        .records
+        .catalog
         .payments_in_suspense(period, page.cursor.as_deref(), page.limit()?)
         .await?;
     // The provider's ids are their order: there is no number to go on from.

@@ -124,9 +124,9 @@ pub async fn version_named(
 ) -> Result<CardVersion, ApiProblem> {
     let missing = || ApiProblem::not_found("version");
     let found = match (name.parse::<CardVersionId>(), name.parse::<i64>()) {
-        (Ok(id), _) => app.records.version(id).await?,
+        (Ok(id), _) => app.catalog.version(id).await?,
         (_, Ok(number)) if number > 0 => app
-            .records
+            .catalog
             .versions(card.id, Some(number - 1), 1)
             .await?
             .data
@@ -141,7 +141,7 @@ pub async fn version_named(
 
 /// The document of a version.
 pub async fn doc_of(app: &App, version: CardVersionId) -> Result<CardDoc, ApiProblem> {
-    app.records
+    app.catalog
         .version_doc(version)
         .await?
         .ok_or_else(|| ApiProblem::not_found("version"))
@@ -158,7 +158,7 @@ pub async fn turn_for(
 ) -> Result<Option<Turn>, ApiProblem> {
     let mut bytes = 0;
     for version in versions {
-        bytes += app.records.version_bytes(version.id).await?;
+        bytes += app.catalog.version_bytes(version.id).await?;
     }
     if bytes < LARGE_BYTES {
         return Ok(None);
@@ -172,7 +172,7 @@ pub async fn in_force(
     card: &RateCard,
     at: Instant,
 ) -> Result<Option<CardVersion>, ApiProblem> {
-    let published = app.records.published_versions(card.id).await?;
+    let published = app.catalog.published_versions(card.id).await?;
     Ok(published
         .into_iter()
         .rfind(|version| version.effective_from.is_some_and(|from| from <= at)))
@@ -182,7 +182,7 @@ pub async fn in_force(
 /// event after it is priced by it; now where another version began within that minute.
 pub async fn beginning(app: &App, card: &RateCard) -> Result<Instant, ApiProblem> {
     let now = app.clock.now();
-    let published = app.records.published_versions(card.id).await?;
+    let published = app.catalog.published_versions(card.id).await?;
     let began = published
         .iter()
         .filter_map(|version| version.effective_from)
@@ -209,7 +209,7 @@ pub async fn create_version(
     let doc = checked(write.body.clone()).await?;
     let work = |actor| async move {
         let id = CardVersionId(app.clock.id());
-        let version = app.records.create_draft(&actor, card.id, id, &doc).await?;
+        let version = app.catalog.create_draft(&actor, card.id, id, &doc).await?;
         Ok(Done::created(
             Versions::of(app, card).await?.shown(version, None),
         ))
@@ -225,7 +225,7 @@ pub async fn version_made(
     made: &Made,
 ) -> Result<VersionBody, ApiProblem> {
     let version = app
-        .records
+        .catalog
         .version(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("version"))?;
@@ -247,7 +247,7 @@ pub async fn list_versions(
         limit: query.limit,
     };
     let found = app
-        .records
+        .catalog
         .versions(card.id, page.after()?, page.limit()?)
         .await?;
     let last = found.data.last().map(|version| version.number);
@@ -383,7 +383,7 @@ pub async fn approve_version(
         return Err(vec![mistake].into());
     }
     let work = |actor| async move {
-        let version = app.records.approve(&actor, version.id).await?;
+        let version = app.catalog.approve(&actor, version.id).await?;
         app.invalidate();
         Ok(Done::ok(
             Versions::of(app, card).await?.shown(version, None),
@@ -423,7 +423,7 @@ pub async fn publish(
     if let Some((doc, began)) = &present {
         diff::check_counters(doc, &new, *began, from)?;
     }
-    let version = app.records.publish(actor, draft.id, from).await?;
+    let version = app.catalog.publish(actor, draft.id, from).await?;
     app.invalidate();
     let versions = Versions::of(app, card).await?;
     Ok(VersionBody {

@@ -152,8 +152,8 @@ pub async fn visible_endpoint(
     access: &Access,
     id: &str,
 ) -> Result<Endpoint, ApiProblem> {
-    let records = app.records_of(access);
-    let find = |id: EndpointId| async move { records.endpoint(id).await };
+    let catalog = app.catalog_of(access);
+    let find = |id: EndpointId| async move { catalog.endpoint(id).await };
     auth::visible(app, access, "webhook endpoint", id, find, |endpoint| {
         endpoint.tenant
     })
@@ -193,7 +193,7 @@ pub async fn create_webhook_endpoint(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.records.create_endpoint(&actor, &endpoint).await?;
+        app.catalog.create_endpoint(&actor, &endpoint).await?;
         let secret = endpoint.secret.clone();
         Ok(Done::created(shown(app, &endpoint, Some(secret)).await?).never_kept())
     };
@@ -206,7 +206,7 @@ pub async fn create_webhook_endpoint(
 }
 
 async fn endpoint_made(app: &App, made: &Made) -> Result<Endpoint, ApiProblem> {
-    app.records
+    app.catalog
         .endpoint(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
@@ -220,7 +220,7 @@ pub async fn list_webhook_endpoints(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<EndpointBody>>, ApiProblem> {
     let found = app
-        .records_of(&key)
+        .catalog_of(&key)
         .endpoints_below(&key.tenant, page.after()?.map(EndpointId), page.limit()?)
         .await?;
     let app = &app;
@@ -268,7 +268,7 @@ pub async fn change_webhook_endpoint(
     };
     let work = |actor| async move {
         let changed = app
-            .records
+            .catalog
             .change_endpoint(&actor, endpoint.id, patch)
             .await?;
         Ok(Done::ok(shown(app, &changed, None).await?))
@@ -294,7 +294,7 @@ pub async fn delete_webhook_endpoint(
     let work = |actor| async move {
         let endpoint = visible_endpoint(app, key, id).await?;
         let was = shown(app, &endpoint, None).await?;
-        app.records
+        app.catalog
             .delete_endpoint(&knowing(actor, &was)?, endpoint.id)
             .await?;
         Ok(Done::ok(was))
@@ -317,7 +317,7 @@ pub async fn rotate_webhook_secret(
     let endpoint = visible_endpoint(&app, &key, &id).await?;
     let secret = new_secret()?;
     let rotated = app
-        .records
+        .catalog
         .rotate_secret(&write.actor(&app, &key, None), endpoint.id, &secret)
         .await?;
     Ok(Done::ok(shown(&app, &rotated, Some(secret)).await?))
@@ -357,7 +357,7 @@ pub async fn test_webhook_endpoint(
             created_at,
         };
         let new = notices::outbox::only_for(&endpoint, &notice, &tenant, delivery);
-        let made = app.records.create_delivery(&actor, &new).await?;
+        let made = app.catalog.create_delivery(&actor, &new).await?;
         Ok(Done::accepted(TestBody {
             delivery: made.to_string(),
         }))

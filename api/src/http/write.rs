@@ -292,7 +292,7 @@ impl Write {
     }
 
     async fn begin(&self, app: &App, attempt: &Attempt) -> Result<Begin, ApiProblem> {
-        match app.records.begin_idempotent(attempt).await? {
+        match app.catalog.begin_idempotent(attempt).await? {
             Begun::Fresh => Ok(Begin::Fresh),
             Begun::Replay { status, body } => Ok(Begin::Answered(replayed(Stored {
                 status,
@@ -334,7 +334,7 @@ async fn finish<T: Serialize>(
     let stored = match done.and_then(Done::store) {
         Ok(stored) => stored,
         Err(refused) => {
-            app.records.abandon_idempotent(attempt).await?;
+            app.catalog.abandon_idempotent(attempt).await?;
             return Err(refused);
         }
     };
@@ -344,7 +344,7 @@ async fn finish<T: Serialize>(
 
 async fn keep(app: &App, attempt: &Attempt, stored: &Stored) -> Result<(), ApiProblem> {
     if stored.is_kept {
-        app.records
+        app.catalog
             .finish_idempotent(attempt, stored.status, &stored.body)
             .await?;
     }

@@ -34,7 +34,7 @@ impl Directory {
             .into_iter()
             .partition(|name| name.parse::<TenantId>().is_ok());
         let ids: Vec<TenantId> = ids.into_iter().filter_map(|id| id.parse().ok()).collect();
-        let records = &self.inner.records;
+        let records = &self.inner.catalog;
         let by_id = records.tenants(&ids).await.map_err(record_problem)?;
         let by_name = records
             .tenants_by_external_ids(&top, &names)

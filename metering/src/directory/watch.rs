@@ -14,7 +14,7 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
     // What it was before the first answer is not known: that counts as a change.
     let mut rounds = Rounds::new(EVERY, token);
     while rounds.next().await {
-        match inner.records.shared_version().await {
+        match inner.catalog.shared_version().await {
             Ok(None) => return,
             Ok(version) if version == last => {}
             Ok(version) => {

@@ -18,7 +18,7 @@ impl PaymentService {
         let (mut marks, mut last) = (Vec::new(), None);
         loop {
             let rows = self
-                .records
+                .catalog
                 .auto_top_ups_on(last.as_ref())
                 .await
                 .map_err(unread)?;

@@ -82,7 +82,7 @@ impl PaymentService {
         for _ in 0..TRIES_MAX {
             let now = self.now();
             let before = self
-                .records
+                .catalog
                 .auto_top_up(tenant.id, currency)
                 .await
                 .map_err(unread)?;
@@ -109,7 +109,7 @@ impl PaymentService {
                 ..base
             };
             if self
-                .records
+                .catalog
                 .save_auto_top_up(actor, before.as_ref(), &after)
                 .await
                 .map_err(unread)?
@@ -117,7 +117,7 @@ impl PaymentService {
                 self.mark_auto().await?;
                 self.wake.notify_one();
                 return self
-                    .records
+                    .catalog
                     .auto_top_up(tenant.id, currency)
                     .await
                     .map_err(unread)?
@@ -140,7 +140,7 @@ impl PaymentService {
         let mut looked = self.crossed().await;
         let now = self.now();
         for due in self
-            .records
+            .catalog
             .due_auto_top_ups(now, ROUND_ROWS_MAX)
             .await
             .map_err(unread)?
@@ -151,7 +151,7 @@ impl PaymentService {
                 ..due.clone()
             };
             if self
-                .records
+                .catalog
                 .put_auto_top_up(&due, &taken)
                 .await
                 .map_err(unread)?
@@ -180,7 +180,7 @@ impl PaymentService {
         currency: Currency,
     ) -> Result<Option<TopUpId>, Problem> {
         let Some(auto) = self
-            .records
+            .catalog
             .auto_top_up(tenant, currency)
             .await
             .map_err(unread)?
@@ -191,7 +191,7 @@ impl PaymentService {
             self.follow_auto(&auto, open, None).await?;
             return Ok(None);
         }
-        let Some(of) = self.records.tenant(tenant).await.map_err(unread)? else {
+        let Some(of) = self.catalog.tenant(tenant).await.map_err(unread)? else {
             return Ok(None);
         };
         if auto.state != AutoState::On || self.holds_charges() {
@@ -208,7 +208,7 @@ impl PaymentService {
             return Ok(None);
         };
         let disputes = self
-            .records
+            .catalog
             .open_disputes_below(&of)
             .await
             .map_err(unread)?;
@@ -259,7 +259,7 @@ impl PaymentService {
         };
         let after = rules::begun(auto, id, now).map_err(overflow)?;
         if !self
-            .records
+            .catalog
             .begin_auto_top_up(&self.actor("automatic top-up"), auto, &after, &top_up)
             .await
             .map_err(unread)?
@@ -302,7 +302,7 @@ impl PaymentService {
             ..top_up.clone()
         };
         // Who changed it meanwhile knows more.
-        self.records
+        self.catalog
             .put_top_up(&top_up, &later)
             .await
             .map_err(unread)?;
@@ -322,14 +322,14 @@ impl PaymentService {
             ..top_up.clone()
         };
         let auto = self
-            .records
+            .catalog
             .auto_top_up(top_up.tenant, top_up.currency)
             .await
             .map_err(unread)?;
         match auto.filter(|auto| auto.open == Some(top_up.id)) {
             Some(auto) => self.end(&auto, Some((top_up, &failed)), &failed, end).await,
             None => self
-                .records
+                .catalog
                 .put_top_up(top_up, &failed)
                 .await
                 .map(drop)
@@ -344,14 +344,14 @@ impl PaymentService {
         open: TopUpId,
         why: Option<&Decline>,
     ) -> Result<(), Problem> {
-        let Some(top_up) = self.records.top_up(open).await.map_err(unread)? else {
+        let Some(top_up) = self.catalog.top_up(open).await.map_err(unread)? else {
             return Ok(());
         };
         match top_up.state {
             TopUpState::Pending | TopUpState::Processing => Ok(()),
             TopUpState::Succeeded => {
                 let after = rules::succeeded(auto, self.now());
-                self.records
+                self.catalog
                     .end_auto_top_up(&self.actor("automatic top-up"), None, (auto, &after))
                     .await
                     .map_err(unread)?;
@@ -396,7 +396,7 @@ impl PaymentService {
         };
         self.tell_end(top_up, end, url).await?;
         let actor = self.actor("automatic top-up");
-        self.records
+        self.catalog
             .end_auto_top_up(&actor, change, (auto, &after))
             .await
             .map_err(unread)?;
@@ -456,7 +456,7 @@ impl PaymentService {
             data,
             created_at: self.now(),
         };
-        self.records
+        self.catalog
             .append_notice(&notice)
             .await
             .map(drop)
@@ -466,7 +466,7 @@ impl PaymentService {
     /// A page on which the payer pays what could not be charged, and by which the method is kept
     /// anew. `None`: this server has no address for it.
     async fn page_instead(&self, top_up: &TopUp) -> Result<Option<String>, Problem> {
-        let Some(tenant) = self.records.tenant(top_up.tenant).await.map_err(unread)? else {
+        let Some(tenant) = self.catalog.tenant(top_up.tenant).await.map_err(unread)? else {
             return Ok(None);
         };
         let new = NewCheckout {
@@ -494,11 +494,11 @@ impl PaymentService {
     /// What a payment that was just looked at means for automatic top-ups: the end of the one under
     /// way, or a method that was kept.
     pub(crate) async fn learn(&self, top_up: TopUpId, shown: &Shown) -> Result<(), Problem> {
-        let Some(top_up) = self.records.top_up(top_up).await.map_err(unread)? else {
+        let Some(top_up) = self.catalog.top_up(top_up).await.map_err(unread)? else {
             return Ok(());
         };
         let Some(auto) = self
-            .records
+            .catalog
             .auto_top_up(top_up.tenant, top_up.currency)
             .await
             .map_err(unread)?
@@ -544,7 +544,7 @@ impl PaymentService {
                 ..rules::with_method(&auto, top_up, customer, method, self.now())
             };
             if self
-                .records
+                .catalog
                 .save_auto_top_up(&self.actor("kept a payer's method"), Some(&auto), &after)
                 .await
                 .map_err(unread)?
@@ -552,7 +552,7 @@ impl PaymentService {
                 return self.mark_auto().await;
             }
             let Some(changed) = self
-                .records
+                .catalog
                 .auto_top_up(auto.tenant, auto.currency)
                 .await
                 .map_err(unread)?

@@ -16,7 +16,7 @@ impl PaymentService {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn refunded(&self, payment: &Payment, refunded: Cents) -> Result<(), Problem> {
-        let Some(top_up) = self.records.top_up(payment.top_up).await.map_err(unread)? else {
+        let Some(top_up) = self.catalog.top_up(payment.top_up).await.map_err(unread)? else {
             return Ok(());
         };
         if top_up.origin != Origin::Auto {
@@ -24,7 +24,7 @@ impl PaymentService {
         }
         for _ in 0..TRIES_MAX {
             let Some(auto) = self
-                .records
+                .catalog
                 .auto_top_up(top_up.tenant, top_up.currency)
                 .await
                 .map_err(unread)?
@@ -38,7 +38,7 @@ impl PaymentService {
             self.tell_stopped(&auto, "refunded", &format!("{}:{refunded}", top_up.id))
                 .await?;
             if self
-                .records
+                .catalog
                 .end_auto_top_up(&self.actor("refunded"), None, (&auto, &after))
                 .await
                 .map_err(unread)?
@@ -60,10 +60,10 @@ impl PaymentService {
         method: Option<&str>,
         why: &str,
     ) -> Result<(), Problem> {
-        let mut rows = self.records.auto_top_ups_of(tenant).await.map_err(unread)?;
+        let mut rows = self.catalog.auto_top_ups_of(tenant).await.map_err(unread)?;
         if let Some(method) = method {
             let kept_by_others = self
-                .records
+                .catalog
                 .auto_top_ups_by_method(method)
                 .await
                 .map_err(unread)?;
@@ -87,18 +87,18 @@ impl PaymentService {
     pub(crate) async fn forget(&self, gone: &Object) -> Result<bool, Problem> {
         let (rows, why) = match gone {
             Object::MethodGone(method) => (
-                self.records.auto_top_ups_by_method(method).await,
+                self.catalog.auto_top_ups_by_method(method).await,
                 "method_gone",
             ),
             Object::MandateGone {
                 method: Some(method),
                 ..
             } => (
-                self.records.auto_top_ups_by_method(method).await,
+                self.catalog.auto_top_ups_by_method(method).await,
                 "mandate_gone",
             ),
             Object::CustomerGone(customer) => (
-                self.records.auto_top_ups_by_customer(customer).await,
+                self.catalog.auto_top_ups_by_customer(customer).await,
                 "customer_gone",
             ),
             _ => return Ok(false),
@@ -121,7 +121,7 @@ impl PaymentService {
                 .await?;
         }
         if !self
-            .records
+            .catalog
             .end_auto_top_up(&self.actor(why), None, (row, &after))
             .await
             .map_err(unread)?
@@ -140,7 +140,7 @@ impl PaymentService {
         let after = rules::switched_off(auto, why, self.now());
         self.tell_stopped(auto, why, &rules::day_of(self.now()).to_string())
             .await?;
-        self.records
+        self.catalog
             .end_auto_top_up(&self.actor(why), None, (auto, &after))
             .await
             .map_err(unread)?;

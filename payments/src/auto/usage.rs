@@ -141,10 +141,10 @@ impl PaymentService {
         let Some((payment, _)) = record.identity.id.rsplit_once(':') else {
             return Ok(cents);
         };
-        let Some(payment) = self.records.payment(payment).await.map_err(unread)? else {
+        let Some(payment) = self.catalog.payment(payment).await.map_err(unread)? else {
             return Ok(cents);
         };
-        match self.records.top_up(payment.top_up).await.map_err(unread)? {
+        match self.catalog.top_up(payment.top_up).await.map_err(unread)? {
             Some(top_up) if top_up.origin == Origin::Auto => Ok(cents
                 .checked_sub(top_up.cents)
                 .map_err(overflow)?
@@ -167,7 +167,7 @@ impl PaymentService {
                 updated_at: self.now(),
                 ..before.clone()
             };
-            self.records
+            self.catalog
                 .put_auto_top_up(before, &after)
                 .await
                 .map_err(unread)?;

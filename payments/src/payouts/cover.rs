@@ -63,7 +63,7 @@ impl Payouts {
             .iter()
             .try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
         let position = self
-            .records
+            .catalog
             .commission_position(
                 commission_account.root,
                 reseller,
@@ -120,11 +120,11 @@ impl Payouts {
             tenant, currency, ..
         } = commission_account.account;
         let earned = self
-            .records
+            .catalog
             .commission_gained(commission_account.root, tenant, currency)
             .await?;
         let Some(position) = self
-            .records
+            .catalog
             .commission_position(commission_account.root, tenant, currency)
             .await?
         else {
@@ -164,7 +164,7 @@ impl Payouts {
                 false => self.add_up_whole(commission_account.of(upper), now).await?,
             }
             if self
-                .records
+                .catalog
                 .lost_on_customers_of(commission_account.root, upper, tenant, currency)
                 .await?
             {
@@ -239,7 +239,7 @@ impl Payouts {
                 below.losses.remove(&seller).unwrap_or_default(),
             );
             let paid_out = self
-                .records
+                .catalog
                 .payouts_counting(top.root, seller, account.currency)
                 .await?
                 .debited;
@@ -283,7 +283,7 @@ impl Payouts {
         let (mut earned, mut after, mut by_customer) = (Earned::default(), None, Vec::new());
         loop {
             let page = self
-                .records
+                .catalog
                 .commission_customers(
                     commission_account.root,
                     tenant,
@@ -320,7 +320,7 @@ impl Payouts {
             }
         }
         let position = self
-            .records
+            .catalog
             .commission_position(commission_account.root, tenant, currency)
             .await?;
         let all = self
@@ -334,7 +334,7 @@ impl Payouts {
         earned.kept = all.checked_add(own.max(Cents::ZERO))?;
         earned.given = own.min(Cents::ZERO).checked_neg()?;
         earned.paid_out = self
-            .records
+            .catalog
             .payouts_counting(commission_account.root, tenant, currency)
             .await?
             .gone;
@@ -347,7 +347,7 @@ impl Payouts {
         let mut after = None;
         loop {
             let page = self
-                .records
+                .catalog
                 .losses(
                     top.root,
                     self.platform,

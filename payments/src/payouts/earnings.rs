@@ -229,7 +229,7 @@ impl Payouts {
             let is_same = customers.is_none() && rows.last() == latest.as_ref();
             let stored = is_same
                 || self
-                    .records
+                    .catalog
                     .add_commission(latest.as_ref(), &rows, customers.as_ref())
                     .await?;
             // Another process was faster: what it stored is where to go on.
@@ -269,7 +269,7 @@ impl Payouts {
         if is_end {
             grown.after.through = through;
         }
-        self.records.add_commission(None, &[], Some(&grown)).await?;
+        self.catalog.add_commission(None, &[], Some(&grown)).await?;
         Ok(read)
     }
 
@@ -281,7 +281,7 @@ impl Payouts {
         let mut read = 0;
         while read < STATEMENT_RECORDS_MAX {
             let position = self
-                .records
+                .catalog
                 .commission_position(top.root, self.platform, top.account.currency)
                 .await?;
             let after = position.map(|position| position.through);
@@ -297,7 +297,7 @@ impl Payouts {
             let grown = grow_platform(self.platform, top, position, &records)?;
             // Another process was faster: what it stored is where to go on.
             let stored =
-                records.is_empty() || self.records.add_commission(None, &[], Some(&grown)).await?;
+                records.is_empty() || self.catalog.add_commission(None, &[], Some(&grown)).await?;
             if stored && is_end {
                 return Ok(());
             }
@@ -311,7 +311,7 @@ impl Payouts {
             return Ok(true);
         };
         let tenant = self
-            .records
+            .catalog
             .tenant(commission_account.account.tenant)
             .await?;
         Ok(tenant.is_some_and(|tenant| tenant.created_at >= beginning.from))
@@ -325,7 +325,7 @@ impl Payouts {
             tenant, currency, ..
         } = commission_account.account;
         Ok(self
-            .records
+            .catalog
             .commission_position(commission_account.root, tenant, currency)
             .await?)
     }
@@ -348,7 +348,7 @@ impl Payouts {
             tenant, currency, ..
         } = commission_account.account;
         Ok(self
-            .records
+            .catalog
             .commission_month(commission_account.root, tenant, currency, month.0)
             .await?)
     }

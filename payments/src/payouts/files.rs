@@ -70,7 +70,7 @@ impl Payouts {
             return Err(Problem::field("invalid_field", "execution_on", expected).into());
         }
         let own = self
-            .records
+            .catalog
             .payout_settings(self.platform)
             .await?
             .and_then(|settings| settings.bank);
@@ -110,7 +110,7 @@ impl Payouts {
             ));
         }
         let file = self.file_of(id, debtor, execution_on, &taken, now)?;
-        self.records
+        self.catalog
             .create_payout_file(actor, &file, &taken)
             .await?;
         let payouts = taken
@@ -131,7 +131,7 @@ impl Payouts {
     async fn begin_due(&self, actor: &Actor, now: Instant) -> Result<Vec<Skipped>> {
         let (due, bank) = (PayoutState::Due, PayoutMethod::Bank);
         let page = self
-            .records
+            .catalog
             .payouts_in_state(due, bank, Some(Currency::EUR), None, FILE_PAYOUTS_MAX)
             .await?;
         let mut skipped = Vec::new();
@@ -175,7 +175,7 @@ impl Payouts {
         loop {
             let (paying, bank) = (PayoutState::Paying, PayoutMethod::Bank);
             let page = self
-                .records
+                .catalog
                 .payouts_in_state(paying, bank, Some(Currency::EUR), after, FILE_PAYOUTS_MAX)
                 .await?;
             after = page.data.last().map(|payout| payout.id);
@@ -218,7 +218,7 @@ impl Payouts {
         payout: &Payout,
         now: Instant,
     ) -> Result<Result<BankAccount, String>> {
-        let settings = self.records.payout_settings(payout.tenant).await?;
+        let settings = self.catalog.payout_settings(payout.tenant).await?;
         let Some(bank) = settings.and_then(|settings| settings.bank) else {
             return Ok(Err("the reseller has no bank account".to_owned()));
         };
@@ -302,7 +302,7 @@ impl Payouts {
         reference: &str,
         now: Instant,
     ) -> Result<Vec<Payout>> {
-        let mut payouts = self.records.payouts_of_file(file).await?;
+        let mut payouts = self.catalog.payouts_of_file(file).await?;
         for payout in payouts
             .iter_mut()
             .filter(|payout| payout.state == PayoutState::Paying)

@@ -83,7 +83,7 @@ impl Payouts {
     ) -> Result<PayoutSettings> {
         for _ in 0..LOOKS_MAX {
             let settings = self
-                .records
+                .catalog
                 .payout_settings(fresh.tenant)
                 .await?
                 .unwrap_or_else(|| fresh.clone());
@@ -169,7 +169,7 @@ impl Payouts {
         actor: &Actor,
         settings: &PayoutSettings,
     ) -> Result<Option<PayoutSettings>> {
-        match self.records.put_payout_settings(actor, settings).await {
+        match self.catalog.put_payout_settings(actor, settings).await {
             Ok(stored) => Ok(Some(stored)),
             Err(CatalogError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -184,7 +184,7 @@ impl Payouts {
     pub async fn refresh_payee(&self, payee: &str, now: Instant) -> Result<Option<PayoutSettings>> {
         let provider = self.provider()?;
         for _ in 0..LOOKS_MAX {
-            let Some(settings) = self.records.payout_settings_of_payee(payee).await? else {
+            let Some(settings) = self.catalog.payout_settings_of_payee(payee).await? else {
                 return Ok(None);
             };
             let read = with_state(&settings, &provider.payee(payee).await?, Some(now));
@@ -231,7 +231,7 @@ impl Payouts {
             return Ok(0);
         }
         loop {
-            let page = self.records.all_payout_settings(after, PAGE_ROWS).await?;
+            let page = self.catalog.all_payout_settings(after, PAGE_ROWS).await?;
             for settings in page.data.iter().filter(|settings| is_stale(settings, now)) {
                 let Some(payee) = &settings.payee else {
                     continue;

@@ -140,7 +140,7 @@ impl Payouts {
 
     /// By the transfer that we know of, or (its answer was lost) by what we told the provider.
     pub(crate) async fn payout_behind(&self, transfer: &Transfer) -> Result<Option<Payout>> {
-        if let Some(payout) = self.records.payout_by_transfer(&transfer.id).await? {
+        if let Some(payout) = self.catalog.payout_by_transfer(&transfer.id).await? {
             return Ok(Some(payout));
         }
         let Some(id) = transfer
@@ -150,7 +150,7 @@ impl Payouts {
         else {
             return Ok(None);
         };
-        let known = self.records.payout(id).await?;
+        let known = self.catalog.payout(id).await?;
         Ok(known.filter(|payout| {
             payout
                 .transfer
@@ -183,7 +183,7 @@ impl Payouts {
             data,
             created_at: now,
         };
-        self.records.append_notice(&notice).await?;
+        self.catalog.append_notice(&notice).await?;
         Ok(())
     }
 
@@ -217,7 +217,7 @@ impl Payouts {
                 Ok(payout.clone())
             }
             (PayoutState::Due, PayoutMethod::Bank) => {
-                let settings = self.records.payout_settings(payout.tenant).await?;
+                let settings = self.catalog.payout_settings(payout.tenant).await?;
                 let bank = settings.and_then(|settings| settings.bank);
                 self.check_payable(payout, now).await?;
                 // The reference keeps it out of files, should this be all that comes of it.

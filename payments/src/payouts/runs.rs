@@ -78,7 +78,7 @@ impl Payouts {
         now: Instant,
     ) -> Result<(Vec<Considered>, Option<TenantId>)> {
         let page = self
-            .records
+            .catalog
             .all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX))
             .await?;
         let (mut considered, mut first_failure) = (Vec::with_capacity(page.data.len()), None);
@@ -165,7 +165,7 @@ impl Payouts {
         };
         for _ in 0..LOOKS_MAX {
             if self
-                .records
+                .catalog
                 .payout_of_period(root, tenant, currency, period.0)
                 .await?
                 .is_some()
@@ -188,7 +188,7 @@ impl Payouts {
                 cents => {
                     let new = self.new_payout(settings, period, cents, now);
                     if !self
-                        .records
+                        .catalog
                         .create_payout(actor, &new, standing.paid_out)
                         .await?
                     {
@@ -223,7 +223,7 @@ impl Payouts {
         } = *settings;
         for _ in 0..LOOKS_MAX {
             if self
-                .records
+                .catalog
                 .payout_of_period(root, tenant, currency, period.0)
                 .await?
                 .is_some()
@@ -231,12 +231,12 @@ impl Payouts {
                 return Ok(None);
             }
             let payouts = self
-                .records
+                .catalog
                 .payouts_counting(root, tenant, currency)
                 .await?;
             let new = self.new_payout(settings, period, cents, now);
             if self
-                .records
+                .catalog
                 .create_payout(actor, &new, payouts.gone.checked_add(payouts.due)?)
                 .await?
             {
@@ -268,7 +268,7 @@ impl Payouts {
             account: AccountKey::balance(tenant, currency),
         };
         let payouts = self
-            .records
+            .catalog
             .payouts_counting(root, tenant, currency)
             .await?;
         let (standing, cover) = self
@@ -317,7 +317,7 @@ impl Payouts {
     /// As [`Self::standing`].
     pub(super) async fn is_covered(&self, payout: &Payout, now: Instant) -> Result<bool> {
         let others = self
-            .records
+            .catalog
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
@@ -370,7 +370,7 @@ impl Payouts {
             return Err(refused("not_payable", detail));
         }
         let others = self
-            .records
+            .catalog
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
@@ -423,8 +423,8 @@ impl Payouts {
 
     /// Whether a payment of the reseller, or of anybody below, is disputed.
     pub(super) async fn is_frozen(&self, reseller: TenantId) -> Result<bool> {
-        match self.records.tenant(reseller).await? {
-            Some(tenant) => Ok(self.records.open_disputes_below(&tenant).await? > 0),
+        match self.catalog.tenant(reseller).await? {
+            Some(tenant) => Ok(self.catalog.open_disputes_below(&tenant).await? > 0),
             None => Ok(false),
         }
     }
@@ -470,7 +470,7 @@ impl Payouts {
         let (mut after, mut created) = (None, 0);
         loop {
             let page = self
-                .records
+                .catalog
                 .all_payout_settings(after, RUN_RESELLERS_MAX)
                 .await?;
             for settings in page
@@ -504,7 +504,7 @@ impl Payouts {
         let mut after = None;
         while self.provider.is_some() {
             let page = self
-                .records
+                .catalog
                 .payouts_in_state(
                     PayoutState::Due,
                     PayoutMethod::Stripe,

@@ -67,7 +67,7 @@ impl Payouts {
     /// # Errors
     /// The records cannot be read.
     pub async fn work(&self, now: Instant) -> Result<usize> {
-        let waiting = self.records.payouts_waiting(now, WORK_MAX).await?;
+        let waiting = self.catalog.payouts_waiting(now, WORK_MAX).await?;
         for payout in &waiting {
             if let Err(error) = self.settle(payout, now).await {
                 tracing::warn!(%error, payout = %payout.id, "a payout could not be taken on");
@@ -88,7 +88,7 @@ impl Payouts {
             PayoutState::Failed if payout.next_at.is_none() => true,
             _ => return Err(wrong_state(payout, "pay")),
         };
-        let settings = self.records.payout_settings(payout.tenant).await?;
+        let settings = self.catalog.payout_settings(payout.tenant).await?;
         let settings = settings
             .ok_or_else(|| refused("payee_not_ready", "the reseller has no payout settings"))?;
         let generation = payout.generation + i64::from(again);
@@ -155,12 +155,12 @@ impl Payouts {
             } else {
                 "pay"
             };
-            self.records
+            self.catalog
                 .replace_payout(Some((actor, action)), before, &after)
                 .await?
         } else {
             let others = self
-                .records
+                .catalog
                 .payouts_beside(before.root, before.tenant, before.currency, Some(before))
                 .await?;
             let (standing, _) = self
@@ -171,7 +171,7 @@ impl Payouts {
                     now,
                 )
                 .await?;
-            self.records
+            self.catalog
                 .revive_payout(actor, before, &after, standing.entitled()?)
                 .await?
         };
@@ -192,13 +192,13 @@ impl Payouts {
         before: &Payout,
         after: Payout,
     ) -> Result<Payout> {
-        if self.records.replace_payout(by, before, &after).await? {
+        if self.catalog.replace_payout(by, before, &after).await? {
             return Ok(Payout {
                 version: before.version + 1,
                 ..after
             });
         }
-        Ok(self.records.payout_known(before.id).await?)
+        Ok(self.catalog.payout_known(before.id).await?)
     }
 
     /// Takes a payout on, unless another process is at it.
@@ -212,8 +212,8 @@ impl Payouts {
             attempts: payout.attempts + 1,
             ..payout.clone()
         };
-        if !self.records.replace_payout(None, payout, &ours).await? {
-            return Ok(self.records.payout_known(payout.id).await?);
+        if !self.catalog.replace_payout(None, payout, &ours).await? {
+            return Ok(self.catalog.payout_known(payout.id).await?);
         }
         let ours = Payout {
             version: payout.version + 1,

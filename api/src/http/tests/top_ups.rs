@@ -325,7 +325,7 @@ async fn only_what_the_provider_signed_is_heard() {
     assert_eq!(
         paid.service
             .app
-            .records
+            .catalog
             .inbox_look(rating::Instant(0))
             .await
             .unwrap()

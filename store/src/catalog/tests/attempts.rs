@@ -35,7 +35,7 @@ impl World {
 }
 
 async fn what_an_attempt_made_is_known_without_its_answer(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let begin = async |digest, secs| {
         records
             .begin_idempotent(&attempt("a", digest, secs))
@@ -126,7 +126,7 @@ async fn what_an_attempt_made_is_known_without_its_answer(world: World) {
 }
 
 async fn a_refusal_marks_nothing(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     world.reseller(10, "muster", &world.platform).await;
     let first = attempt("a", 1, 100);
     assert_eq!(
@@ -155,7 +155,7 @@ async fn a_refusal_marks_nothing(world: World) {
 }
 
 async fn an_attempt_that_lost_its_place_changes_nothing(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let (slow, second) = (
         attempt("a", 1, 100),
         attempt("a", 1, 100 + IN_FLIGHT_SECS_MAX),
@@ -196,7 +196,7 @@ async fn an_attempt_that_lost_its_place_changes_nothing(world: World) {
 }
 
 async fn a_transaction_of_several_changes_is_one_piece_of_work(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let card = card(5, &muster, "retail");
     records.create_card(&world.by(), &card).await.unwrap();
@@ -241,19 +241,19 @@ async fn an_attempt_either_commits_or_is_replaced(world: World) {
             attempt(&key, 1, 100 + IN_FLIGHT_SECS_MAX),
         );
         assert_eq!(
-            world.records.begin_idempotent(&slow).await.unwrap(),
+            world.catalog.begin_idempotent(&slow).await.unwrap(),
             Begun::Fresh
         );
         let (actor, new) = (
             world.once(&slow, None),
             world.named(10 + round, &format!("t-{round}")),
         );
-        let records = world.records.clone();
-        let first = tokio::spawn(async move { records.create_tenant(&actor, &new).await });
+        let catalog = world.catalog.clone();
+        let first = tokio::spawn(async move { catalog.create_tenant(&actor, &new).await });
         if round % 2 == 0 {
             tokio::task::yield_now().await;
         }
-        let begun = world.records.begin_idempotent(&second).await.unwrap();
+        let begun = world.catalog.begin_idempotent(&second).await.unwrap();
         match first.await.unwrap() {
             Ok(()) => {
                 committed += 1;
@@ -267,7 +267,7 @@ async fn an_attempt_either_commits_or_is_replaced(world: World) {
         }
     }
     let made = world
-        .records
+        .catalog
         .children(world.platform.id, None, 99)
         .await
         .unwrap()

@@ -16,7 +16,7 @@ on_every_database! {
 /// Terms that ended and others, prices that are approved, a draft, and a key that is revoked; also
 /// made many at once.
 async fn filled(world: &World) -> Tenant {
-    let (records, by) = (&world.records, world.by());
+    let (records, by) = (&world.catalog, world.by());
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     records
@@ -299,16 +299,16 @@ async fn roots_from_before_begin_with_what_is_there(world: World) {
     let muster = filled(&world).await;
     run(&world, "delete from audit_heads").await;
     assert_eq!(wrong_after(&world, None).await, []);
-    assert_eq!(world.records.begin_audit_heads().await.unwrap(), 3);
-    assert_eq!(world.records.begin_audit_heads().await.unwrap(), 0);
+    assert_eq!(world.catalog.begin_audit_heads().await.unwrap(), 3);
+    assert_eq!(world.catalog.begin_audit_heads().await.unwrap(), 0);
     assert_eq!(wrong_after(&world, None).await, []);
     world
-        .records
+        .catalog
         .create_key(&world.by(), &key(2, &muster))
         .await
         .unwrap();
     world
-        .records
+        .catalog
         .end_agreement(&world.by(), Authority::Platform, AgreementId(31), at(500))
         .await
         .unwrap();
@@ -334,7 +334,7 @@ async fn roots_from_before_begin_with_what_is_there(world: World) {
 async fn writers_at_once_lengthen_one_chain(world: World) {
     let muster = filled(&world).await;
     let write = async |id: i64| {
-        let (records, muster) = (&world.records, &muster);
+        let (records, muster) = (&world.catalog, &muster);
         records
             .create_key(&world.by(), &key(id, muster))
             .await

@@ -50,7 +50,7 @@ const DAY: i64 = 86_400;
 
 /// A database with a platform; the calls below read as sentences about it.
 struct World {
-    records: Catalog,
+    catalog: Catalog,
     db: Db,
     platform: Tenant,
     kept: Kept,
@@ -192,19 +192,19 @@ impl World {
 
     async fn on(kept: Kept) -> Self {
         let db = kept.open().await;
-        let records = Catalog::new(&db);
+        let catalog = Catalog::new(&db);
         let platform = platform();
         let admin = ApiKey {
             scope: Scope::PlatformAdmin,
             ..key(901, &platform)
         };
-        let made = records
+        let made = catalog
             .ensure_platform(&actor(platform.id), &new(&platform), &admin)
             .await
             .unwrap();
         assert_eq!(made, Platform::Created(platform.clone()));
         Self {
-            records,
+            catalog,
             db,
             platform,
             kept,
@@ -236,7 +236,7 @@ impl World {
     }
 
     async fn make(&self, tenant: Tenant) -> Tenant {
-        self.records
+        self.catalog
             .create_tenant(&self.by(), &new(&tenant))
             .await
             .unwrap();
@@ -246,7 +246,7 @@ impl World {
     /// Resource and action of every entry, oldest first.
     async fn log(&self) -> Vec<String> {
         let page = self
-            .records
+            .catalog
             .audit_log(&self.platform, &AuditFilter::default(), None, LIST_ROWS_MAX)
             .await
             .unwrap();

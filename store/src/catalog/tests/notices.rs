@@ -90,18 +90,18 @@ async fn muster_with_endpoint(world: &World) -> (Tenant, Endpoint, Notice) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let endpoint = endpoint(100, &muster, all());
     world
-        .records
+        .catalog
         .create_endpoint(&world.by(), &endpoint)
         .await
         .unwrap();
     let notice = notice(1, &muster, NoticeKind::HoldExpired, "a");
-    assert!(world.records.append_notice(&notice).await.unwrap());
+    assert!(world.catalog.append_notice(&notice).await.unwrap());
     (muster, endpoint, notice)
 }
 
 async fn endpoints_are_made_changed_and_disabled(world: World) {
     let (muster, made, _) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     assert_eq!(records.endpoint(made.id).await.unwrap(), Some(made.clone()));
     assert_eq!(
         records
@@ -190,7 +190,7 @@ async fn endpoints_are_made_changed_and_disabled(world: World) {
 async fn a_changed_secret_leaves_the_former_one_for_a_day(world: World) {
     let (_, made, _) = muster_with_endpoint(&world).await;
     let rotated = world
-        .records
+        .catalog
         .rotate_secret(&world.by(), made.id, "whsec_second")
         .await
         .unwrap();
@@ -202,7 +202,7 @@ async fn a_changed_secret_leaves_the_former_one_for_a_day(world: World) {
         )
     );
     assert_eq!(
-        world.records.endpoint(made.id).await.unwrap(),
+        world.catalog.endpoint(made.id).await.unwrap(),
         Some(rotated)
     );
     assert!(
@@ -212,7 +212,7 @@ async fn a_changed_secret_leaves_the_former_one_for_a_day(world: World) {
 
 async fn contacts_are_made_changed_and_deleted(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
-    let records = &world.records;
+    let records = &world.catalog;
     let made = Contact {
         id: ContactId(7),
         root: muster.root,
@@ -270,7 +270,7 @@ async fn a_tenant_has_so_many_endpoints(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     for id in 1..=i64::try_from(ENDPOINTS_MAX).unwrap() {
         world
-            .records
+            .catalog
             .create_endpoint(&world.by(), &endpoint(id, &muster, all()))
             .await
             .unwrap();
@@ -278,7 +278,7 @@ async fn a_tenant_has_so_many_endpoints(world: World) {
     assert_eq!(
         refused(
             world
-                .records
+                .catalog
                 .create_endpoint(&world.by(), &endpoint(99, &muster, all()))
                 .await
         ),
@@ -287,7 +287,7 @@ async fn a_tenant_has_so_many_endpoints(world: World) {
 }
 
 async fn who_wants_to_hears_of_tenants_below(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let other = world.reseller(20, "other", &world.platform).await;
@@ -337,7 +337,7 @@ async fn who_wants_to_hears_of_tenants_below(world: World) {
 
 async fn a_cause_is_told_once(world: World) {
     let (muster, _, first) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     assert!(
         !records
             .append_notice(&notice(2, &muster, NoticeKind::HoldExpired, "a"))
@@ -360,7 +360,7 @@ async fn a_cause_is_told_once(world: World) {
 
 async fn a_notice_is_sent_once(world: World) {
     let (_, endpoint, notice) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     let (first, second) = (
         delivery(1, &endpoint, &notice),
         delivery(2, &endpoint, &notice),
@@ -390,7 +390,7 @@ async fn a_notice_is_sent_once(world: World) {
 
 async fn a_delivery_is_tried_by_one_at_a_time(world: World) {
     let (muster, endpoint, notice) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     records
         .send_notice(&notice, &[delivery(1, &endpoint, &notice)], at(DAY))
         .await
@@ -455,7 +455,7 @@ async fn a_delivery_is_tried_by_one_at_a_time(world: World) {
 
 async fn a_replayed_delivery_begins_again(world: World) {
     let (muster, endpoint, sent) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     records
         .send_notice(&sent, &[delivery(1, &endpoint, &sent)], at(DAY))
         .await
@@ -513,7 +513,7 @@ async fn a_replayed_delivery_begins_again(world: World) {
 
 async fn a_crossing_is_told_once_however_many_see_it(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
-    let (records, eur) = (&world.records, Currency::EUR);
+    let (records, eur) = (&world.catalog, Currency::EUR);
     records
         .set_threshold(&world.by(), muster.id, eur, Some(Cents(500)))
         .await
@@ -562,7 +562,7 @@ async fn a_crossing_is_told_once_however_many_see_it(world: World) {
 
 async fn a_threshold_set_anew_is_told_anew(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
-    let (records, eur) = (&world.records, Currency::EUR);
+    let (records, eur) = (&world.catalog, Currency::EUR);
     let set = records
         .set_threshold(&world.by(), muster.id, eur, Some(Cents(500)))
         .await
@@ -629,7 +629,7 @@ async fn a_threshold_set_anew_is_told_anew(world: World) {
 
 async fn what_is_old_goes(world: World) {
     let (muster, endpoint, sent) = muster_with_endpoint(&world).await;
-    let records = &world.records;
+    let records = &world.catalog;
     records
         .send_notice(&sent, &[delivery(1, &endpoint, &sent)], at(DAY))
         .await

@@ -67,7 +67,7 @@ fn payout(id: i64, tenant: &Tenant, period: i64, cents: i64) -> Payout {
 
 async fn settings_are_changed_from_what_they_are(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
-    let records = &world.records;
+    let records = &world.catalog;
     assert_eq!(records.payout_settings(muster.id).await.unwrap(), None);
     let first = records
         .put_payout_settings(&world.by(), &settings(&muster))
@@ -169,14 +169,14 @@ async fn months_grow_from_the_latest(world: World) {
     };
     let up_to = async |number| {
         world
-            .records
+            .catalog
             .commission_month(muster.root, muster.id, Currency::EUR, number)
             .await
             .unwrap()
     };
     let add = async |latest: Option<&CommissionMonth>, rows: &[CommissionMonth]| {
         world
-            .records
+            .catalog
             .add_commission(latest, rows, None)
             .await
             .unwrap()
@@ -241,14 +241,14 @@ async fn customers_grow_from_their_position(world: World) {
     };
     let add = async |grown: &CustomersGrown| {
         world
-            .records
+            .catalog
             .add_commission(None, &[], Some(grown))
             .await
             .unwrap()
     };
     let position = async || {
         world
-            .records
+            .catalog
             .commission_position(muster.root, muster.id, Currency::EUR)
             .await
             .unwrap()
@@ -256,7 +256,7 @@ async fn customers_grow_from_their_position(world: World) {
     let page = async |after: Option<&Tenant>, limit| {
         let after = after.map(|tenant| tenant.id);
         let page = world
-            .records
+            .catalog
             .commission_customers(muster.root, muster.id, Currency::EUR, after, limit)
             .await
             .unwrap();
@@ -317,7 +317,7 @@ async fn customers_grow_from_their_position(world: World) {
     assert!(add(&grown(None, position, &[(&first, -5), (&second, 5)])).await);
     let losses = async |seller: &Tenant| {
         let page = world
-            .records
+            .catalog
             .losses(muster.root, seller.id, Currency::EUR, None, 10)
             .await
             .unwrap();
@@ -341,7 +341,7 @@ async fn customers_grow_from_their_position(world: World) {
     assert_eq!((passed, gained), (-bound, bound));
     assert_eq!(
         world
-            .records
+            .catalog
             .commission_position(lower.root, lower.id, Currency::EUR)
             .await
             .unwrap(),
@@ -352,7 +352,7 @@ async fn customers_grow_from_their_position(world: World) {
 async fn a_period_has_one_payout(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let other = world.reseller(20, "other", &world.platform).await;
-    let records = &world.records;
+    let records = &world.catalog;
     let (first, twin, second) = (
         payout(1, &muster, 10, 300),
         payout(2, &muster, 10, 300),
@@ -521,7 +521,7 @@ async fn a_period_has_one_payout(world: World) {
     );
     assert_eq!(list(&muster, Some(Canceled), None).await, [3]);
     let walled = world
-        .records
+        .catalog
         .within(other.root)
         .payouts_below(&other, None, Period::default(), None, 10)
         .await
@@ -551,7 +551,7 @@ async fn a_period_has_one_payout(world: World) {
 async fn a_file_is_stored_whole(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let other = world.reseller(20, "other", &world.platform).await;
-    let records = &world.records;
+    let records = &world.catalog;
     let mut taken = Vec::new();
     for one in [payout(1, &muster, 10, 300), payout(2, &other, 10, 50)] {
         records

@@ -23,12 +23,12 @@ async fn at_once<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
     call: impl Fn(Catalog, i64) -> F,
 ) -> Vec<T> {
     let other = match &world.db {
-        Db::Sqlite(Sqlite { .. }) => world.records.clone(),
+        Db::Sqlite(Sqlite { .. }) => world.catalog.clone(),
         Db::Postgres(_) => Catalog::new(&world.kept.open().await),
     };
     let records = |number: i64| {
         if number % 2 == 0 {
-            world.records.clone()
+            world.catalog.clone()
         } else {
             other.clone()
         }
@@ -63,7 +63,7 @@ async fn of_overlapping_agreements_one_is_made(world: World) {
     assert_eq!(done(made.await, "conflict from"), 1);
     assert_eq!(
         world
-            .records
+            .catalog
             .agreements_of(&[muster.id])
             .await
             .unwrap()
@@ -98,7 +98,7 @@ async fn a_name_is_taken_once(world: World) {
 async fn versions_are_numbered_without_gaps(world: World) {
     let by = world.by();
     world
-        .records
+        .catalog
         .create_card(&by, &card(1, &world.platform, "standard"))
         .await
         .unwrap();
@@ -145,7 +145,7 @@ async fn a_closed_seller_has_no_open_buyer(world: World) {
     });
     let open = results.await.iter().filter(|result| result.is_ok()).count();
     let closed = world
-        .records
+        .catalog
         .tenant(muster.id)
         .await
         .unwrap()
@@ -153,7 +153,7 @@ async fn a_closed_seller_has_no_open_buyer(world: World) {
         .closed_at
         .is_some();
     let buyers = world
-        .records
+        .catalog
         .children(muster.id, None, 99)
         .await
         .unwrap()
@@ -245,7 +245,7 @@ async fn of_many_first_starts_one_makes_the_platform() {
 async fn a_change_moves_the_version_and_an_entry_does_not() {
     let sqlite = World::sqlite().await;
     assert_eq!(
-        sqlite.records.shared_version().await.unwrap(),
+        sqlite.catalog.shared_version().await.unwrap(),
         None,
         "there is no other process"
     );
@@ -267,13 +267,13 @@ async fn a_change_moves_the_version_and_an_entry_does_not() {
         after: None,
     };
     world
-        .records
+        .catalog
         .append_audit(&world.by(), change)
         .await
         .unwrap();
     assert_eq!(other.shared_version().await.unwrap(), made);
     world
-        .records
+        .catalog
         .update_tenant(&world.by(), muster.id, TenantPatch::default())
         .await
         .unwrap();

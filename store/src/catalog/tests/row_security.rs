@@ -12,7 +12,7 @@ async fn two_roots(world: &World) -> [Tenant; 2] {
     for (number, name) in [(10, "muster"), (20, "other")] {
         let root = world.reseller(number, name, &world.platform).await;
         let customer = world.customer(number + 1, "acme", &root).await;
-        let (records, by) = (&world.records, world.by());
+        let (records, by) = (&world.catalog, world.by());
         records
             .create_agreement(&by, &commission(number, &customer, 0, None))
             .await
@@ -188,7 +188,7 @@ async fn records_of_another_root_are_not_there() {
         return;
     };
     let [muster, other] = two_roots(&world).await;
-    let (ours, theirs) = (world.records.within(muster.id), other.id.0);
+    let (ours, theirs) = (world.catalog.within(muster.id), other.id.0);
     assert_eq!(ours.tenant(muster.id).await.unwrap(), Some(muster.clone()));
     assert_eq!(ours.tenant(other.id).await.unwrap(), None);
     assert_eq!(
@@ -226,5 +226,5 @@ async fn records_of_another_root_are_not_there() {
         "{log:?}"
     );
     // Nothing of it stays with the connection.
-    assert!(world.records.tenant(other.id).await.unwrap().is_some());
+    assert!(world.catalog.tenant(other.id).await.unwrap().is_some());
 }

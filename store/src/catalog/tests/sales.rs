@@ -16,7 +16,7 @@ on_every_database! {
 }
 
 async fn agreements_of_a_buyer_never_overlap(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let first = commission(1, &muster, 100, Some(200));
     let last = commission(2, &muster, 300, None);
@@ -123,7 +123,7 @@ async fn agreements_of_a_buyer_never_overlap(world: World) {
 }
 
 async fn an_agreement_must_fit_its_buyer_and_card(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let other = world.reseller(20, "other", &world.platform).await;
@@ -238,7 +238,7 @@ async fn an_agreement_must_fit_its_buyer_and_card(world: World) {
 }
 
 async fn a_meter_has_one_name_on_the_platform(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let terms = |aggregation, unique_by: Option<&str>| MeterTerms {
         unit: "user".into(),
         aggregation,
@@ -304,7 +304,7 @@ async fn a_meter_has_one_name_on_the_platform(world: World) {
 }
 
 async fn a_card_has_one_name_per_owner(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let cards = [
         card(1, &world.platform, "standard"),
@@ -385,7 +385,7 @@ async fn a_card_has_one_name_per_owner(world: World) {
 }
 
 async fn a_version_is_made_and_published_or_neither(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let card = card(1, &world.platform, "standard");
     records.create_card(&world.by(), &card).await.unwrap();
     let (first, second) = (doc("49"), doc("4930"));
@@ -447,7 +447,7 @@ async fn a_version_is_made_and_published_or_neither(world: World) {
 }
 
 async fn a_published_version_never_changes(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let card = card(1, &world.platform, "standard");
     records.create_card(&world.by(), &card).await.unwrap();
     let (one, two) = (CardVersionId(11), CardVersionId(12));

@@ -16,7 +16,7 @@ on_every_database! {
 }
 
 async fn keys_are_found_by_hash_and_revoked(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let (of_muster, of_acme) = (
@@ -122,7 +122,7 @@ async fn keys_are_found_by_hash_and_revoked(world: World) {
 }
 
 async fn the_audit_log_shows_who_when_and_why_to_those_above(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let other = world.reseller(20, "other", &world.platform).await;
@@ -220,7 +220,7 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
         after: Some(json!({ "cents": 500 })),
     };
     world
-        .records
+        .catalog
         .append_audit(
             &Actor {
                 key: None,
@@ -232,7 +232,7 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
         .await
         .unwrap();
     let entry = world
-        .records
+        .catalog
         .audit_log(&world.platform, &AuditFilter::default(), None, 1)
         .await
         .unwrap()
@@ -253,7 +253,7 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
         after: None,
     };
     world
-        .records
+        .catalog
         .append_audit(
             &Actor {
                 reason: Some("a\0b".into()),
@@ -264,7 +264,7 @@ async fn a_change_kept_elsewhere_is_logged_too(world: World) {
         .await
         .unwrap();
     let entry = world
-        .records
+        .catalog
         .audit_log(&world.platform, &AuditFilter::default(), None, 1)
         .await
         .unwrap()
@@ -284,7 +284,7 @@ pub(super) fn attempt(key: &str, digest: u8, secs: i64) -> Attempt {
 }
 
 async fn a_request_is_answered_once(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let begin = async |key: &'static str, digest, secs| {
         records
             .begin_idempotent(&attempt(key, digest, secs))
@@ -382,9 +382,9 @@ async fn a_request_is_answered_once(world: World) {
 
 async fn of_many_at_once_one_is_first(world: World) {
     let tasks = (0..16).map(|_| {
-        let records = world.records.clone();
+        let catalog = world.catalog.clone();
         tokio::spawn(async move {
-            records
+            catalog
                 .begin_idempotent(&attempt("k", 1, 100))
                 .await
                 .unwrap()
@@ -398,7 +398,7 @@ async fn of_many_at_once_one_is_first(world: World) {
 }
 
 async fn column_maps_are_saved_by_name(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     for (name, map) in [
         ("b", json!({ "at": 1 })),
@@ -467,9 +467,9 @@ async fn column_maps_are_saved_by_name(world: World) {
 
 async fn what_no_name_contains_is_not_found(world: World) {
     for found in [
-        world.records.meter_by_name("a\0b").await.map(|_| ()),
+        world.catalog.meter_by_name("a\0b").await.map(|_| ()),
         world
-            .records
+            .catalog
             .card_by_name(TenantId(1), "a\0b")
             .await
             .map(|_| ()),
@@ -482,7 +482,7 @@ async fn what_no_name_contains_is_not_found(world: World) {
 }
 
 async fn facts_stay_and_settings_change(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     assert_eq!(records.meta("fact").await.unwrap(), None);
     assert_eq!(records.meta_once("fact", b"first").await.unwrap(), b"first");
     assert_eq!(
@@ -525,9 +525,9 @@ async fn facts_stay_and_settings_change(world: World) {
 async fn records_survive_a_reopening(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let World {
-        records, db, kept, ..
+        catalog, db, kept, ..
     } = world;
-    drop((records, db));
+    drop((catalog, db));
     assert_eq!(
         Catalog::new(&kept.open().await)
             .tenant(muster.id)
@@ -543,7 +543,7 @@ async fn calls_can_run_on_any_thread() {
         future
     }
     let world = World::sqlite().await;
-    let (records, by) = (&world.records, world.by());
+    let (records, by) = (&world.catalog, world.by());
     sent(records.create_tenants(&by, &[], &[])).await.unwrap();
     assert_eq!(
         sent(records.agreements_of(&[TenantId(5)])).await.unwrap(),

@@ -14,24 +14,24 @@ on_every_database! {
 async fn a_platform_is_made_once(world: World) {
     let other = tenant(TenantId(2), "other", TenantKind::Platform, None);
     let again = world
-        .records
+        .catalog
         .ensure_platform(&world.by(), &new(&other), &key(902, &other))
         .await
         .unwrap();
     assert_eq!(again, Platform::Existing(world.platform.clone()));
     assert_eq!(
-        world.records.platform().await.unwrap(),
+        world.catalog.platform().await.unwrap(),
         Some(world.platform.clone())
     );
     assert_eq!(
-        refused(world.records.create_tenant(&world.by(), &new(&other)).await),
+        refused(world.catalog.create_tenant(&world.by(), &new(&other)).await),
         "conflict id"
     );
     assert_eq!(world.log().await, ["tenant create", "api_key create"]);
 }
 
 async fn tenants_are_found_by_id_name_path_and_subtree(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let below = world.reseller(11, "below", &muster).await;
     let acme = world.customer(12, "acme", &below).await;
@@ -143,7 +143,7 @@ async fn tenants_are_found_by_id_name_path_and_subtree(world: World) {
 }
 
 async fn lists_go_page_by_page(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let a = world.customer(12, "a", &muster).await;
     let sub = world.reseller(13, "sub", &muster).await;
@@ -308,12 +308,12 @@ async fn a_tenant_that_does_not_fit_is_refused(world: World) {
             },
         ),
     ];
-    let before = world.records.counts().await.unwrap();
+    let before = world.catalog.counts().await.unwrap();
     for (expected, tenant) in cases {
         assert_eq!(
             refused(
                 world
-                    .records
+                    .catalog
                     .create_tenant(&world.by(), &new(&tenant))
                     .await
             ),
@@ -322,7 +322,7 @@ async fn a_tenant_that_does_not_fit_is_refused(world: World) {
         );
     }
     assert_eq!(
-        world.records.counts().await.unwrap(),
+        world.catalog.counts().await.unwrap(),
         before,
         "a refused write leaves nothing"
     );
@@ -330,7 +330,7 @@ async fn a_tenant_that_does_not_fit_is_refused(world: World) {
 }
 
 async fn a_tenant_is_updated_and_closed(world: World) {
-    let records = &world.records;
+    let records = &world.catalog;
     let muster = world.reseller(10, "muster", &world.platform).await;
     let acme = world.customer(11, "acme", &muster).await;
     let patch = TenantPatch {
@@ -440,7 +440,7 @@ async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
     }
     let started = std::time::Instant::now();
     world
-        .records
+        .catalog
         .create_tenants(&world.by(), &tenants, &terms)
         .await
         .unwrap();
@@ -451,14 +451,14 @@ async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
         started.elapsed()
     );
 
-    let counts = world.records.counts().await.unwrap();
+    let counts = world.catalog.counts().await.unwrap();
     assert_eq!(
         (counts.tenants, counts.agreements),
         (1 + RESELLERS + CUSTOMERS, CUSTOMERS)
     );
     let last = &tenants.last().unwrap().tenant;
     assert_eq!(
-        world.records.tenant(last.id).await.unwrap().as_ref(),
+        world.catalog.tenant(last.id).await.unwrap().as_ref(),
         Some(last)
     );
     let of_some: Vec<TenantId> = tenants[5000..8000]
@@ -466,7 +466,7 @@ async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
         .map(|new| new.tenant.id)
         .collect();
     assert_eq!(
-        world.records.agreements_of(&of_some).await.unwrap(),
+        world.catalog.agreements_of(&of_some).await.unwrap(),
         terms[4900..7900]
     );
     assert_eq!(
@@ -476,7 +476,7 @@ async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
 
     let reseller = &tenants[7].tenant;
     let page = world
-        .records
+        .catalog
         .tenants_below(reseller, None, LIST_ROWS_MAX)
         .await
         .unwrap();
@@ -500,7 +500,7 @@ async fn a_hundred_thousand_tenants_are_made_at_once(world: World) {
     assert_eq!(
         refused(
             world
-                .records
+                .catalog
                 .create_tenants(&world.by(), &[clash], &[])
                 .await
         ),
