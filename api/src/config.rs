@@ -28,8 +28,9 @@ pub struct Config {
         value_name = "DIR"
     )]
     pub data_dir: PathBuf,
-    /// Another database: `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the
-    /// embedded one under the data directory.
+    /// Another database: `sqlite:PATH`, a directory (`./DIR` for a new one), or
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the embedded one under the data
+    /// directory.
     #[arg(
         long,
         env = "CENTWISE_DATABASE_URL",

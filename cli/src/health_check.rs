@@ -35,11 +35,12 @@ pub struct Args {
     json: bool,
     #[command(flatten)]
     payments: PaymentSettings,
-    /// Whom to write to: when what is found changes, and once a day while something is wrong
+    /// Address that gets an e-mail when the findings change, and once a day while something is
+    /// wrong
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// Where it is kept what was written last; beside the embedded database unless said otherwise,
-    /// with PostgreSQL in the data directory if there is one, else in the current directory
+    /// File that keeps what the last e-mail said. Default: beside the embedded database; with
+    /// PostgreSQL in the data directory if there is one, else in the current directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
     /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
@@ -377,7 +378,7 @@ fn judged(health: &Health) -> Vec<Check> {
             when(health.unrated, Status::Warning),
             format!(
                 "{} events without a price, at least on some of their links (GET \
-                    /v1/usage-events/unrated says what each lacks, with an operator's key of all)",
+                    /v1/usage-events/unrated says what each lacks; an operator's key shows all)",
                 health.unrated
             ),
         ),

@@ -31,8 +31,8 @@ pub struct Args {
     /// of PostgreSQL needs a --database-url whose user may make a database on that server
     #[arg(long)]
     check: bool,
-    /// Restore nothing: the database is there, by other means (a snapshot, point-in-time recovery),
-    /// and of this moment. What a restore holds until `centwise resume` is held
+    /// Restore nothing, and mark the database as restored to this moment, after a snapshot or a
+    /// point-in-time recovery: payouts, automatic top-ups and deliveries wait for `centwise resume`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["path", "check", "json"])]
     mark: Option<Instant>,
     /// With --check, embedded database: where it is restored to (beside PATH unless said otherwise)

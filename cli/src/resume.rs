@@ -9,7 +9,7 @@ use std::io::Write;
 /// deliveries go on
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// It was looked through
+    /// Say that the list was worked through, and let payouts, top-ups and deliveries go on
     #[arg(long)]
     confirm: bool,
     /// For the audit log
