@@ -218,6 +218,8 @@ impl Connection {
         if let Some(key) = call.idempotency_key {
             request = request.header(HeaderName::from_static("idempotency-key"), key);
         }
+        // It may still be at the end of the answer before.
+        self.sender.ready().await?;
         let response = self
             .sender
             .send_request(request.body(Full::new(call.body.clone()))?)

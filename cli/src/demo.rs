@@ -60,7 +60,7 @@ pub async fn start(
     let file = directory.join(KEYS_FILE);
     let platform = running
         .app
-        .records
+        .catalog
         .platform()
         .await?
         .context("the database has no platform")?;
@@ -77,7 +77,7 @@ pub async fn start(
 /// The demo's tenants, and its keys in a file, are nothing for an installation with tenants of its
 /// own.
 async fn refuse_others_books(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
-    let records = &running.app.records;
+    let records = &running.app.catalog;
     let has_tenants = !records
         .children(platform.id, None, 1)
         .await?
@@ -101,7 +101,7 @@ async fn refuse_others_books(running: &Running, platform: &Tenant) -> anyhow::Re
 /// next one.
 async fn seed(running: &Running, platform: &Tenant) -> anyhow::Result<()> {
     let seeder = Seeder::new(
-        &running.app.records,
+        &running.app.catalog,
         &running.app.clock,
         platform.id,
         "demo",
@@ -174,14 +174,14 @@ async fn kept_keys(running: &Running, file: &Path) -> anyhow::Result<Option<Keys
     let Some(keys) = kept else { return Ok(None) };
     let known = running
         .app
-        .records
+        .catalog
         .key_by_hash(&tenants::key::hash(&keys.platform_admin))
         .await?;
     Ok(known.filter(|key| key.revoked_at.is_none()).map(|_| keys))
 }
 
 async fn make_keys(running: &Running, platform: &Tenant, file: &Path) -> anyhow::Result<Keys> {
-    let records = &running.app.records;
+    let records = &running.app.catalog;
     let muster = records
         .tenant_by_external_id(platform, FIRST_RESELLER)
         .await?

@@ -109,9 +109,9 @@ impl Serving {
         let runtime = runtime().unwrap();
         let (running, key) = runtime.block_on(async {
             let running = server::serve(&config, Clock::system()).await.unwrap();
-            let platform = running.app.records.platform().await.unwrap().unwrap();
+            let platform = running.app.catalog.platform().await.unwrap().unwrap();
             let seeder = api::seed::Seeder::new(
-                &running.app.records,
+                &running.app.catalog,
                 &running.app.clock,
                 platform.id,
                 "tests",
@@ -140,8 +140,8 @@ impl Serving {
         let scope = serde_json::from_value(scope.into()).unwrap();
         let app = &self.running.as_ref().unwrap().app;
         self.runtime.block_on(async {
-            let platform = app.records.platform().await.unwrap().unwrap();
-            let seeder = api::seed::Seeder::new(&app.records, &app.clock, platform.id, "tests");
+            let platform = app.catalog.platform().await.unwrap().unwrap();
+            let seeder = api::seed::Seeder::new(&app.catalog, &app.clock, platform.id, "tests");
             seeder.key(&platform, scope, "tests", None).await.unwrap().1
         })
     }

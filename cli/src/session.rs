@@ -65,7 +65,7 @@ impl Session {
         let running = server::serve(&config, Clock::system())
             .await
             .map_err(database::explained)?;
-        let records = &running.app.records;
+        let records = &running.app.catalog;
         let platform = records
             .platform()
             .await?
@@ -90,7 +90,7 @@ impl Session {
     pub async fn close(self) -> anyhow::Result<()> {
         if let Some((running, key)) = self.own {
             Seeder::new(
-                &running.app.records,
+                &running.app.catalog,
                 &running.app.clock,
                 running.app.platform,
                 "command line",

@@ -290,7 +290,7 @@ impl Served {
             let is_idle = app.payments.round().await.unwrap().is_idle();
             if is_idle
                 && app
-                    .records
+                    .catalog
                     .inbox_look(rating::Instant(0))
                     .await
                     .unwrap()

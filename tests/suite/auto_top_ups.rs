@@ -166,7 +166,7 @@ impl Shop {
 
     async fn auto(&self) -> AutoTopUp {
         self.world
-            .records
+            .catalog
             .auto_top_up(self.world.tenant("acme-42").id, EUR)
             .await
             .unwrap()
@@ -216,13 +216,13 @@ impl Shop {
         let (now, tenant) = (self.world.now(), self.world.tenant(buyer));
         for terms in self
             .world
-            .records
+            .catalog
             .agreements_of(&[tenant.id])
             .await
             .unwrap()
         {
             self.world
-                .records
+                .catalog
                 .end_agreement(
                     &self.world.actor(),
                     tenants::Authority::Platform,
@@ -237,7 +237,7 @@ impl Shop {
 
     async fn close(&self, name: &str) {
         self.world
-            .records
+            .catalog
             .close_tenant(&self.world.actor(), self.world.tenant(name).id)
             .await
             .unwrap();
@@ -293,7 +293,7 @@ impl Shop {
 
     /// Why its automatic top-up is paused, as often as somebody was told.
     async fn told_of_pauses(&self) -> Vec<String> {
-        let notices = self.world.records.unsent_notices().await.unwrap();
+        let notices = self.world.catalog.unsent_notices().await.unwrap();
         let pauses = notices
             .iter()
             .filter(|notice| notice.kind == NoticeKind::AutoTopUpPaused);
@@ -345,7 +345,7 @@ fn service_of(world: &World, stripe: &Arc<Stripe>) -> PaymentService {
     };
     let provider: Arc<dyn Provider> = stripe.clone();
     PaymentService::new(
-        world.records.clone(),
+        world.catalog.clone(),
         world.engine.clone(),
         Some(provider),
         settings,
@@ -687,7 +687,7 @@ async fn what_goes_back_of_a_page_starts_no_charge(backend: Backend) {
     shop.hear_all().await;
     shop.spend(6000).await;
     assert_eq!(shop.balance().await, 3000);
-    let top_up = shop.world.records.top_up(page.id).await.unwrap().unwrap();
+    let top_up = shop.world.catalog.top_up(page.id).await.unwrap().unwrap();
     let (cents, reason, request_key) = (
         Some(Cents(2000)),
         "goodwill".to_owned(),
@@ -746,7 +746,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         ..default_settings(&muster, EUR, PayoutMethod::Bank)
     };
     world
-        .records
+        .catalog
         .put_payout_settings(&world.actor(), &settings)
         .await
         .unwrap();
@@ -757,7 +757,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         .await
         .unwrap();
     let due = world
-        .records
+        .catalog
         .payouts_below(&world.platform, None, Period::default(), None, 10)
         .await
         .unwrap()
@@ -800,7 +800,7 @@ async fn a_refunded_automatic_top_up_pauses_the_setting(backend: Backend) {
         if by_api {
             let top_up = shop
                 .world
-                .records
+                .catalog
                 .top_up_by_payment(&payment)
                 .await
                 .unwrap()
@@ -908,7 +908,7 @@ async fn who_is_closed_or_has_no_agreement_is_not_charged(backend: Backend) {
         shop.fake.settle(&shop.payment_of(2500), true);
         shop.hear_all().await;
         assert_eq!(shop.balance().await, 3000);
-        let top_up = shop.world.records.top_up(way.id).await.unwrap().unwrap();
+        let top_up = shop.world.catalog.top_up(way.id).await.unwrap().unwrap();
         assert_eq!(top_up.state, TopUpState::Succeeded);
         let new = NewRefund {
             top_up: &top_up,

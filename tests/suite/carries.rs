@@ -254,7 +254,7 @@ async fn postgres_processes_settle_what_is_carried_once() {
             .gives("rated 1 = platform 0 + muster 1, balance -1")
             .await;
         world
-            .records
+            .catalog
             .close_tenant(&world.actor(), world.tenant(&format!("c{number}")).id)
             .await
             .unwrap();

@@ -30,7 +30,7 @@ pub fn payouts_by(world: &World, provider: Arc<dyn Provider>) -> Payouts {
     let new_id = Arc::new(|| NEXT.fetch_add(1, Ordering::Relaxed));
     Payouts::new(
         world.engine.clone(),
-        world.records.clone(),
+        world.catalog.clone(),
         Some(provider),
         Calendar::of(TimeZone::UTC),
         world.platform.id,
@@ -66,7 +66,7 @@ impl Cashier {
         };
         let settings = self
             .world
-            .records
+            .catalog
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -128,7 +128,7 @@ impl Cashier {
     pub async fn all(&self) -> Vec<Payout> {
         let mut found = self
             .world
-            .records
+            .catalog
             .payouts_below(&self.world.platform, None, Period::default(), None, 100)
             .await
             .unwrap()

@@ -290,7 +290,7 @@ async fn a_step_outlives_the_process_that_saw_it() {
         .served
         .running
         .app
-        .records
+        .catalog
         .clock_step()
         .await
         .unwrap()

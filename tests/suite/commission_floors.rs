@@ -110,7 +110,7 @@ async fn prices_that_nobody_above_approved_are_not_in_force(backend: Backend) {
             tenant: world.tenant(approver).id,
             ..world.actor()
         };
-        world.records.approve(&actor, gratis).await.unwrap();
+        world.catalog.approve(&actor, gratis).await.unwrap();
         world.engine.invalidate();
         world.send("kiosk", "sms", "10").costs(want).await;
     }

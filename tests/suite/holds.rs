@@ -574,7 +574,7 @@ async fn open_holds_are_counted(backend: Backend) {
         return;
     }
     let world = World::reference(backend).await;
-    let count = async || world.records.standing().await.unwrap().holds;
+    let count = async || world.catalog.standing().await.unwrap().holds;
     for (id, open) in [("one", 1), ("two", 2)] {
         world.call("acme-42", "60").id(id).hold(3600).await.unwrap();
         assert_eq!(count().await, open);

@@ -154,14 +154,14 @@ async fn a_key_says_who_made_it_and_when_it_was_used(market: Market) {
         .running
         .app
         .key_uses
-        .write(&market.served.running.app.records)
+        .write(&market.served.running.app.catalog)
         .await
         .unwrap();
     let stored = market
         .served
         .running
         .app
-        .records
+        .catalog
         .key(maker["id"].as_str().unwrap().parse().unwrap())
         .await
         .unwrap()

@@ -164,7 +164,7 @@ mod from_before {
         );
         world.sql(&renamed).await;
         let found = async |caller: &str, name: &str| match world
-            .records
+            .catalog
             .tenant_by_external_id(&world.tenant(caller), name)
             .await
         {

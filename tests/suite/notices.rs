@@ -27,7 +27,7 @@ fn recorder(world: &World) -> NoticeRecorder {
 async fn threshold(world: &World, tenant: &str, cents: Option<i64>) {
     let id = world.tenant(tenant).id;
     world
-        .records
+        .catalog
         .set_threshold(&world.actor(), id, Currency::EUR, cents.map(Cents))
         .await
         .unwrap();
@@ -45,7 +45,7 @@ async fn told(world: &World) -> Vec<String> {
         )
     };
     world
-        .records
+        .catalog
         .unsent_notices()
         .await
         .unwrap()
@@ -56,7 +56,7 @@ async fn told(world: &World) -> Vec<String> {
 
 async fn count(world: &World, kind: NoticeKind) -> usize {
     world
-        .records
+        .catalog
         .unsent_notices()
         .await
         .unwrap()

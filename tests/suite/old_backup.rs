@@ -433,12 +433,12 @@ async fn nobody_is_told_before_it_was_looked_through(market: Market) {
         .served
         .running
         .app
-        .records
+        .catalog
         .mark_restored(&restoration)
         .await
         .unwrap();
     let served = market.served.restarted("2026-11-20T12:00:00Z").await;
-    let (admin, records) = (served.admin.clone(), served.running.app.records.clone());
+    let (admin, records) = (served.admin.clone(), served.running.app.catalog.clone());
     // Each is written by a round of its own: whoever sends would have sent the first before the
     // second is there.
     for (written, customer) in [(1, "acme-42"), (2, "acme-43")] {

@@ -118,7 +118,7 @@ impl Market {
             .served
             .running
             .app
-            .records
+            .catalog
             .unsent_notices()
             .await
             .unwrap()
@@ -597,7 +597,7 @@ async fn ids_that_are_none_are_ignored_by_name(market: Market) {
         "the provider is asked for none of them"
     );
     let app = &market.served.running.app;
-    let look = app.records.inbox_look(rating::Instant(0)).await.unwrap();
+    let look = app.catalog.inbox_look(rating::Instant(0)).await.unwrap();
     assert_eq!(look.waiting, 0);
     let (mut notes, mut ids) = (Vec::new(), Vec::new());
     for event in stripe
@@ -608,7 +608,7 @@ async fn ids_that_are_none_are_ignored_by_name(market: Market) {
         ids.push(text(&event["id"]));
     }
     for id in ids {
-        let event = app.records.provider_event(&id).await.unwrap().unwrap();
+        let event = app.catalog.provider_event(&id).await.unwrap().unwrap();
         notes.push((format!("{:?}", event.state), event.note.unwrap_or_default()));
     }
     let named = notes

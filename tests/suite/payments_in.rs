@@ -83,7 +83,7 @@ impl PaymentWorld {
         for _ in 0..5 {
             if self
                 .world
-                .records
+                .catalog
                 .inbox_look(rating::Instant(0))
                 .await
                 .unwrap()
@@ -102,7 +102,7 @@ impl PaymentWorld {
     }
 
     async fn state(&self, id: TopUpId) -> String {
-        let top_up = self.world.records.top_up(id).await.unwrap().unwrap();
+        let top_up = self.world.catalog.top_up(id).await.unwrap().unwrap();
         let failure = top_up
             .failure
             .map(|why| format!(" {why}"))
@@ -159,7 +159,7 @@ fn service_of(world: &World, double: &Double) -> PaymentService {
     };
     let provider: Arc<dyn payments::provider::Provider> = Arc::new(double.clone());
     PaymentService::new(
-        world.records.clone(),
+        world.catalog.clone(),
         world.engine.clone(),
         Some(provider),
         settings,
@@ -179,7 +179,7 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
     world
         .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
-    let heard = world.world.records.unsent_notices().await.unwrap();
+    let heard = world.world.catalog.unsent_notices().await.unwrap();
     assert_eq!(
         heard
             .iter()
@@ -291,7 +291,7 @@ async fn one_request_is_one_page_whatever_is_lost(backend: Backend) {
 async fn fifty_messages_at_once_credit_once(backend: Backend) {
     let world = PaymentWorld::new(backend).await;
     let (top_up, payment) = world.paid(2500).await;
-    let row = world.world.records.top_up(top_up).await.unwrap().unwrap();
+    let row = world.world.catalog.top_up(top_up).await.unwrap().unwrap();
     let events = world.double.events();
     // Messages, the payer's page, and two workers of two processes that share the records.
     let other = service_of(&world.world, &world.double);
@@ -357,7 +357,7 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
     let world = PaymentWorld::new(backend).await;
     let (top_up, _) = world.paid(2500).await;
     world.hear_all().await;
-    let row = world.world.records.top_up(top_up).await.unwrap().unwrap();
+    let row = world.world.catalog.top_up(top_up).await.unwrap().unwrap();
     let refund = |key: &str, cents| {
         let new = NewRefund {
             top_up: &row,
@@ -452,7 +452,7 @@ async fn disputes_to_the_end(backend: Backend) {
     assert_eq!(
         world
             .world
-            .records
+            .catalog
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
@@ -471,7 +471,7 @@ async fn disputes_to_the_end(backend: Backend) {
     assert_eq!(
         world
             .world
-            .records
+            .catalog
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
@@ -498,7 +498,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
     world.hear_all().await;
     let row = world
         .world
-        .records
+        .catalog
         .payment(&paid_twice)
         .await
         .unwrap()
@@ -507,7 +507,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
         !row.is_own
             && world
                 .world
-                .records
+                .catalog
                 .payment(&unknown)
                 .await
                 .unwrap()
@@ -522,7 +522,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
         .await;
     let suspense = world
         .world
-        .records
+        .catalog
         .payments_in_suspense(Period::default(), None, 10)
         .await
         .unwrap();

@@ -71,7 +71,7 @@ async fn a_month_is_paid_out_once(backend: Backend) {
     );
     let log = cashier
         .world
-        .records
+        .catalog
         .audit_log(
             &cashier.world.tenant("muster"),
             &store::catalog::AuditFilter::default(),
@@ -211,7 +211,7 @@ async fn what_is_refused_is_given_back_and_may_be_sent_again(backend: Backend) {
         format!("Failed 300 #2 {refused}")
     );
     assert_eq!(cashier.pay(&cashier.one().await).await, "Paid 300 #3");
-    let heard = cashier.world.records.unsent_notices().await.unwrap();
+    let heard = cashier.world.catalog.unsent_notices().await.unwrap();
     let heard: Vec<_> = heard
         .iter()
         .map(|notice| (notice.kind.name(), notice.data["cents"].as_i64()))
@@ -508,7 +508,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
     assert!(
         cashier
             .world
-            .records
+            .catalog
             .create_payment(&disputed)
             .await
             .unwrap()
@@ -530,7 +530,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
     assert!(
         cashier
             .world
-            .records
+            .catalog
             .put_settlement(&actor, &settlement)
             .await
             .unwrap()
@@ -541,7 +541,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
     );
     let over = cashier
         .world
-        .records
+        .catalog
         .payment("pi_1")
         .await
         .unwrap()
@@ -559,7 +559,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
     assert!(
         cashier
             .world
-            .records
+            .catalog
             .put_settlement(&actor, &settlement)
             .await
             .unwrap()
@@ -602,7 +602,7 @@ async fn an_account_is_opened_once_and_read_again(backend: Backend) {
     let settings = || async {
         cashier
             .world
-            .records
+            .catalog
             .payout_settings(sub_agent.id)
             .await
             .unwrap()
@@ -738,7 +738,7 @@ async fn one_that_fails_keeps_nobody_elses(backend: Backend) {
     assert!(
         cashier
             .world
-            .records
+            .catalog
             .add_commission(None, &[month], None)
             .await
             .unwrap()

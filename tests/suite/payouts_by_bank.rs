@@ -27,7 +27,7 @@ impl Cashier {
 
     async fn bank_of(&self, tenant: &str, holder: &str, iban: &str) {
         let tenant = self.world.tenant(tenant);
-        let stored = self.world.records.payout_settings(tenant.id).await.unwrap();
+        let stored = self.world.catalog.payout_settings(tenant.id).await.unwrap();
         let fresh =
             payments::payouts::default_settings(&tenant, rating::Currency::EUR, PayoutMethod::Bank);
         let bank = Some(bank_account(holder, iban, None).unwrap());
@@ -36,7 +36,7 @@ impl Cashier {
             ..stored.unwrap_or(fresh)
         };
         self.world
-            .records
+            .catalog
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -113,7 +113,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         .await;
     let file = cashier
         .world
-        .records
+        .catalog
         .payout_file(paying.file.unwrap())
         .await
         .unwrap()
@@ -158,7 +158,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
     // Nothing that people read names an account in full.
     let log = cashier
         .world
-        .records
+        .catalog
         .audit_log(
             &cashier.world.platform,
             &store::catalog::AuditFilter::default(),

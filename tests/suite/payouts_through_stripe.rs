@@ -56,7 +56,7 @@ impl PaymentWorld {
                 terms: vec![],
             },
         );
-        let (records, engine) = (world.records.clone(), world.engine.clone());
+        let (records, engine) = (world.catalog.clone(), world.engine.clone());
         let service = PaymentService::new(
             records,
             engine,
@@ -120,7 +120,7 @@ impl PaymentWorld {
 
     async fn last(&self) -> Payout {
         self.world
-            .records
+            .catalog
             .payouts_below(&self.world.platform, None, Period::default(), None, 1)
             .await
             .unwrap()

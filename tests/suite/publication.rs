@@ -216,7 +216,7 @@ async fn fallback_cards_without_an_end_are_not_approved(market: Market) {
             .await
             .ok();
         let id: CardVersionId = draft["id"].as_str().unwrap().parse().unwrap();
-        app.records
+        app.catalog
             .publish(&actor, id, crate::world::instant(from))
             .await
             .unwrap();
@@ -491,7 +491,7 @@ async fn a_draft_of_before_is_asked_when_it_is_published(market: Market) {
     let doc = json!({ "currency": "EUR", "rates": [{ "key": "a", "meter": "sms", "price": tiers }, blocked] });
     let doc: rating::card::CardDoc = serde_json::from_value(doc).unwrap();
     let id = CardVersionId(app.clock.id());
-    app.records
+    app.catalog
         .create_draft(&actor, card, id, &doc)
         .await
         .unwrap();
@@ -507,7 +507,7 @@ async fn a_draft_of_before_is_asked_when_it_is_published(market: Market) {
         ("422 invalid_card", want.map(str::to_owned).to_vec())
     );
     // Published before anybody asked: read, and priced by, as it was.
-    app.records
+    app.catalog
         .publish(&actor, id, crate::world::instant("2026-01-01T00:00:00Z"))
         .await
         .unwrap();

@@ -231,7 +231,7 @@ async fn postgres_drops_a_month_and_the_books_stay_right() {
     assert_eq!(drop_old(&world).await, ["2026-12"]);
     sound(&world).await;
     let log = world
-        .records
+        .catalog
         .audit_log(
             &world.platform,
             &store::catalog::AuditFilter::default(),
@@ -311,7 +311,7 @@ async fn postgres_keeps_what_late_usage_asks_for() {
             ..TenantPatch::default()
         };
         world
-            .records
+            .catalog
             .update_tenant(&world.actor(), world.tenant("acme-42").id, patch)
             .await
     };

@@ -1108,7 +1108,7 @@ mod before {
         };
         assert!(
             world
-                .records
+                .catalog
                 .add_commission(None, std::slice::from_ref(&november), None)
                 .await
                 .unwrap()
@@ -1123,7 +1123,7 @@ mod before {
             ["muster 2026-11 BelowMinimum, 50 carried"]
         );
         let by_customer = world
-            .records
+            .catalog
             .commission_customers(muster.root, muster.id, EUR, None, 10)
             .await
             .unwrap();
@@ -1137,7 +1137,7 @@ mod before {
             (vec![("acme-42".to_owned(), 300, 3)], false)
         );
         let position = world
-            .records
+            .catalog
             .commission_position(muster.root, muster.id, EUR)
             .await
             .unwrap()

@@ -237,7 +237,7 @@ async fn usage_of_a_hold_whose_chain_broke_is_posted_as_far_as_it_can_be(backend
         .holds(3600, "open 120: walk-in 80")
         .await;
     world
-        .records
+        .catalog
         .end_agreement(
             &world.actor(),
             tenants::Authority::Platform,

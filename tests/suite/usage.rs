@@ -334,9 +334,9 @@ async fn usage_without_an_agreement_is_kept(backend: Backend) {
     ] {
         world.send("fresh", "sms", "1").at(at).gives(want).await;
     }
-    assert!(world.records.agreement(id).await.unwrap().is_some());
+    assert!(world.catalog.agreement(id).await.unwrap().is_some());
     world
-        .records
+        .catalog
         .close_tenant(&world.actor(), world.tenant("fresh").id)
         .await
         .unwrap();

@@ -88,7 +88,7 @@ impl Told {
             created_at: self.world.now(),
         };
         self.world
-            .records
+            .catalog
             .create_endpoint(&self.world.actor(), &endpoint)
             .await
             .unwrap();
@@ -110,7 +110,7 @@ impl Told {
             created_at: self.world.now(),
         };
         self.world
-            .records
+            .catalog
             .create_contact(&self.world.actor(), &contact)
             .await
             .unwrap();
@@ -130,7 +130,7 @@ impl Told {
             data,
             created_at,
         };
-        assert!(self.world.records.append_notice(&notice).await.unwrap());
+        assert!(self.world.catalog.append_notice(&notice).await.unwrap());
         id
     }
 
@@ -143,7 +143,7 @@ impl Told {
 
     async fn log(&self, target: Target) -> Vec<Delivery> {
         self.world
-            .records
+            .catalog
             .deliveries_of(target, Period::default(), None, 99)
             .await
             .unwrap()
@@ -153,7 +153,7 @@ impl Told {
 
 fn deliveries(world: &World, mailer: Option<Mailer>) -> DeliveryWorker {
     DeliveryWorker::new(
-        world.records.clone(),
+        world.catalog.clone(),
         world.notices_clock(),
         Poster::new(Reach::PrivateToo).unwrap(),
         mailer,
@@ -197,7 +197,7 @@ async fn a_changed_secret_signs_beside_the_former_one_for_a_day(told: Told) {
     let endpoint = told.endpoint("muster", "/in", false).await;
     let second = notices::signature::secret([9; 32]);
     told.world
-        .records
+        .catalog
         .rotate_secret(&told.world.actor(), endpoint.id, &second)
         .await
         .unwrap();
@@ -270,7 +270,7 @@ async fn what_is_gone_is_switched_off(told: Told) {
     }
     let off = told
         .world
-        .records
+        .catalog
         .endpoint(endpoint.id)
         .await
         .unwrap()
@@ -298,12 +298,12 @@ async fn what_is_gone_is_switched_off(told: Told) {
         ..EndpointPatch::default()
     };
     told.world
-        .records
+        .catalog
         .change_endpoint(&told.world.actor(), endpoint.id, on)
         .await
         .unwrap();
     told.world
-        .records
+        .catalog
         .replay_delivery(&told.world.actor(), log[0].id)
         .await
         .unwrap();
@@ -397,7 +397,7 @@ async fn what_a_dead_process_had_begun_is_tried_by_another(told: Told) {
         )
         .await;
     let (records, clock, now) = (
-        &told.world.records,
+        &told.world.catalog,
         told.world.notices_clock(),
         told.world.now(),
     );
@@ -464,7 +464,7 @@ async fn who_is_switched_off_hears_nothing(told: Told) {
     let endpoint = told.endpoint("muster", "/in", false).await;
     told.happens("muster", NoticeKind::HoldExpired, json!({ "count": 1 }))
         .await;
-    notices::outbox::send_all(&told.world.records, &told.world.notices_clock(), false)
+    notices::outbox::send_all(&told.world.catalog, &told.world.notices_clock(), false)
         .await
         .unwrap();
     let off = EndpointPatch {
@@ -472,7 +472,7 @@ async fn who_is_switched_off_hears_nothing(told: Told) {
         ..EndpointPatch::default()
     };
     told.world
-        .records
+        .catalog
         .change_endpoint(&told.world.actor(), endpoint.id, off)
         .await
         .unwrap();

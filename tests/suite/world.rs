@@ -297,16 +297,16 @@ impl World {
         let journal = SqliteJournal::open_with(&db, options).await.unwrap();
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
-        let (records, shared): (_, Arc<dyn Journal>) =
+        let (catalog, shared): (_, Arc<dyn Journal>) =
             (Catalog::new(&db), Arc::new(journal.clone()));
-        let directory = Directory::new(records.clone());
+        let directory = Directory::new(catalog.clone());
         Self {
             engine: Engine::start(
                 Arc::clone(&shared),
                 directory,
                 Arc::new(move || Instant(read.load(Ordering::SeqCst))),
             ),
-            records,
+            catalog,
             journal: shared,
             memory: None,
             sqlite: Some(journal),
@@ -336,16 +336,16 @@ impl World {
         let journal = PostgresJournal::open_with(&db, options).await.unwrap();
         let clock = Arc::new(AtomicI64::new(self.clock.load(Ordering::SeqCst)));
         let read = Arc::clone(&clock);
-        let (records, shared): (_, Arc<dyn Journal>) =
+        let (catalog, shared): (_, Arc<dyn Journal>) =
             (Catalog::new(&db), Arc::new(journal.clone()));
-        let directory = Directory::new(records.clone());
+        let directory = Directory::new(catalog.clone());
         Self {
             engine: Engine::start(
                 Arc::clone(&shared),
                 directory,
                 Arc::new(move || Instant(read.load(Ordering::SeqCst))),
             ),
-            records,
+            catalog,
             journal: shared,
             memory: None,
             sqlite: None,
@@ -379,7 +379,7 @@ impl World {
             made_by: None,
             last_used_at: None,
         };
-        self.records
+        self.catalog
             .ensure_platform(&self.actor(), &keyed(&self.platform), &key)
             .await
             .unwrap();
@@ -523,7 +523,7 @@ impl World {
             terms,
             created_at: self.now(),
         };
-        self.records
+        self.catalog
             .create_meter(&self.actor(), &meter)
             .await
             .unwrap();
@@ -548,7 +548,7 @@ impl World {
             currency,
             created_at: self.now(),
         };
-        self.records
+        self.catalog
             .create_card(&self.actor(), &card)
             .await
             .unwrap();
@@ -563,11 +563,11 @@ impl World {
             self.cards.lock().unwrap()[card],
             CardVersionId(self.next_id()),
         );
-        self.records
+        self.catalog
             .create_draft(&self.actor(), card, id, &doc)
             .await
             .unwrap();
-        self.records
+        self.catalog
             .publish(&self.actor(), id, instant(from))
             .await
             .unwrap();
@@ -590,11 +590,11 @@ impl World {
             tenant: self.tenant(tenant).id,
             ..self.actor()
         };
-        self.records
+        self.catalog
             .create_draft(&actor, card, id, &card_doc(doc))
             .await
             .unwrap();
-        self.records
+        self.catalog
             .publish(&actor, id, instant(from))
             .await
             .unwrap();
@@ -624,7 +624,7 @@ impl World {
             kind,
             Some(&self.tenant(seller)),
         );
-        self.records
+        self.catalog
             .create_tenant(&self.actor(), &keyed(&new))
             .await
             .unwrap();
@@ -639,7 +639,7 @@ impl World {
     /// As the API closes it.
     pub async fn close(&self, name: &str) {
         let closed = self
-            .records
+            .catalog
             .close_tenant(&self.actor(), self.tenant(name).id)
             .await
             .unwrap();
@@ -652,7 +652,7 @@ impl World {
             country: Some(Some(country.to_owned())),
             ..TenantPatch::default()
         };
-        self.records
+        self.catalog
             .update_tenant(&self.actor(), self.tenant(name).id, patch)
             .await
             .unwrap();
@@ -704,7 +704,7 @@ impl World {
         let author = terms["by"]
             .as_str()
             .map_or(self.platform.id, |name| self.tenant(name).id);
-        self.records
+        self.catalog
             .create_agreement(
                 &Actor {
                     tenant: author,
@@ -771,7 +771,7 @@ impl World {
     /// What a tenant pays with by its agreement in force; its balance without one.
     pub async fn paying(&self, name: &str, currency: Currency) -> ledger::AccountKey {
         let tenant = self.tenant(name).id;
-        let terms = self.records.agreements_of(&[tenant]).await.unwrap();
+        let terms = self.catalog.agreements_of(&[tenant]).await.unwrap();
         let in_force = terms
             .iter()
             .find(|terms| terms.currency == currency && terms.in_force(self.engine.now()));

@@ -25,7 +25,7 @@ pub async fn seed(config: &Config, deck: &Deck, people: People) -> anyhow::Resul
     let opened = state::open(config, clock.clone())
         .await
         .map_err(crate::database::explained)?;
-    let records = &opened.app.records;
+    let records = &opened.app.catalog;
     let platform = records
         .platform()
         .await?
