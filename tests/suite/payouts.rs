@@ -682,7 +682,7 @@ async fn statements_add_up_month_by_month(backend: Backend) {
         loop {
             let (page, has_more) = cashier
                 .payouts
-                .catalog_of(commission_account, &view, after, 1)
+                .records_of(commission_account, &view, after, 1)
                 .await
                 .unwrap();
             (after, records) = (page.last().map(|record| record.seq), records + page.len());
