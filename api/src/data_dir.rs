@@ -34,7 +34,12 @@ pub fn create(file: &Path) -> anyhow::Result<()> {
             tracing::warn!(file = %file.display(), "there was no database: a new, empty \
                 installation is made")
         }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+                tracing::warn!(file = %file.display(), "the database was an empty file: a new, \
+                    empty installation is made");
+            }
+        }
         Err(error) => {
             return Err(error).with_context(|| format!("cannot write {}", file.display()));
         }

@@ -182,10 +182,11 @@ fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<St
         bail!("{name} and {of_file} are both set: leave one of them out");
     }
     let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{of_file}: cannot read {}", file.display()))?;
+        // Not its name: somebody may have set the secret itself.
+        .with_context(|| format!("{of_file}: cannot read the file of this name"))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        bail!("{of_file}: the file {} is empty", file.display());
+        bail!("{of_file}: the file is empty");
     }
     Ok(Some(secret.to_owned()))
 }

@@ -105,7 +105,7 @@ fn tell(
         .state
         .clone()
         .unwrap_or_else(|| state_file(args.database.place().ok(), args.database.data_dir()));
-    if !told.is_news(Told::read(&file).context(NOT_SENT)?.as_ref()) {
+    if !told.is_news(Told::read(&file).as_ref()) {
         return Ok(());
     }
     write_to(recipient, args.email_language, status, checks).context(NOT_SENT)?;

@@ -6,7 +6,6 @@ use anyhow::Context as _;
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::Path;
 
 const AGAIN_SECS: i64 = 86_400;
@@ -41,16 +40,10 @@ impl Told {
         }
     }
 
-    /// `None`: nobody was told anything yet, or it cannot be understood any more.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn read(file: &Path) -> anyhow::Result<Option<Self>> {
-        match std::fs::read(file) {
-            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-        }
+    /// `None`: nobody was told anything yet, or it cannot be read or understood any more: better
+    /// told twice than not at all.
+    pub fn read(file: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(file).ok()?).ok()
     }
 
     /// # Errors
@@ -93,7 +86,7 @@ mod tests {
     fn what_was_told_is_kept_in_a_file() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("health-check.json");
-        assert_eq!(Told::read(&file).unwrap(), None);
+        assert_eq!(Told::read(&file), None);
         let told = Told::now(
             &[Check {
                 name: "disk",
@@ -103,8 +96,10 @@ mod tests {
             Instant::from_secs(1),
         );
         told.keep(&file).unwrap();
-        assert_eq!(Told::read(&file).unwrap(), Some(told));
+        assert_eq!(Told::read(&file), Some(told));
         std::fs::write(&file, "{").unwrap();
-        assert_eq!(Told::read(&file).unwrap(), None);
+        assert_eq!(Told::read(&file), None);
+        // What cannot be read says nothing: an alarm is not kept back for it.
+        assert_eq!(Told::read(dir.path()), None);
     }
 }

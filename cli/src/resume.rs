@@ -121,7 +121,7 @@ fn checklist(held: &RestorationBody, out: &mut impl Write) -> anyhow::Result<()>
     )?;
     writeln!(
         out,
-        "   POST /v1/payouts {{\"reseller\":…,\"period\":…,\"cents\":…}}, then …/paid"
+        "   POST /v1/payouts {{\"reseller\":…,\"period\":…,\"cents\":…,\"reference\":…}}"
     )?;
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Post {
         self.0.stage.store(stage as u8, Ordering::Relaxed);
     }
 
-    fn stage(&self) -> Stage {
+    pub fn stage(&self) -> Stage {
         Stage::ALL
             .get(usize::from(self.0.stage.load(Ordering::Relaxed)))
             .copied()

@@ -17,6 +17,7 @@ mod calendar;
 mod cover;
 mod customers;
 mod earnings;
+mod entered;
 mod files;
 mod month;
 mod payable;

@@ -283,7 +283,8 @@ async fn held(restored: &Served, admin: &Asking, stolen: &str) {
 async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
     let (dir, admin) = (tempfile::tempdir().unwrap(), market.admin());
     let backup = dir.path().join("one.tar");
-    let to_be_paid = json!({ "reseller": "muster", "cents": 200 });
+    let paid =
+        |cents: i64| json!({ "reseller": "muster", "cents": cents, "reference": "statement 47" });
     settle(admin, "platform").await;
     settle(admin, "muster").await;
     admin
@@ -297,7 +298,7 @@ async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
         .ok();
     market.served.set_clock(DECEMBER);
     assert_eq!(
-        admin.post("/v1/payouts", to_be_paid.clone()).await.code(),
+        admin.post("/v1/payouts", paid(200)).await.code(),
         "409 not_restored",
         "nobody says what is payable"
     );
@@ -307,6 +308,11 @@ async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
     well(&run(&[&["restore", text(&backup)][..], &place.option()].concat()).await);
     let restored = market.served.over_restored(place, DECEMBER).await;
     let admin = admin.at(&restored);
+    assert_eq!(
+        admin.post("/v1/payouts", paid(200)).await.code(),
+        "409 not_payable",
+        "not yet"
+    );
     admin
         .post("/v1/usage-events", call("since", "acme-43", "600"))
         .await
@@ -323,24 +329,42 @@ async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
             .any(|one| one["payable_cents"] == 100),
         "{run}"
     );
-    let payout = admin.post("/v1/payouts", to_be_paid).await.ok();
+    // One that was due, and is not what went out.
+    let due = admin
+        .post("/v1/payouts", json!({ "reseller": "muster" }))
+        .await
+        .ok();
+    assert_eq!((&due["cents"], &due["state"]), (&json!(100), &json!("due")));
     assert_eq!(
-        (&payout["cents"], &payout["state"]),
-        (&json!(200), &json!("due"))
-    );
-    let other = json!({ "reseller": "muster", "cents": 300 });
-    assert_eq!(
-        admin.post("/v1/payouts", other).await.code(),
+        admin.post("/v1/payouts", paid(200)).await.code(),
         "409 payout_exists"
     );
-    let path = format!("/v1/payouts/{}/paid", payout["id"].as_str().unwrap());
+    let cancel = format!("/v1/payouts/{}/cancel", due["id"].as_str().unwrap());
+    admin
+        .post(&cancel, json!({ "reason": "200 went out" }))
+        .await
+        .ok();
     for _ in 0..2 {
+        let payout = admin.post("/v1/payouts", paid(200)).await.ok();
         assert_eq!(
-            admin
-                .post(&path, json!({ "reference": "statement 47" }))
-                .await
-                .ok()["state"],
-            "paid"
+            (&payout["cents"], &payout["state"]),
+            (&json!(200), &json!("paid"))
+        );
+    }
+    assert_eq!(
+        admin.post("/v1/payouts", paid(300)).await.code(),
+        "409 payout_exists"
+    );
+    for bad in [
+        json!({ "reseller": "muster", "cents": 200 }),
+        json!({ "reseller": "muster", "reference": "statement 47" }),
+        json!({ "reseller": "muster", "cents": 0, "reference": "x" }),
+        json!({ "reseller": "muster", "cents": 1, "reference": "x", "period": "2027-01" }),
+    ] {
+        assert_eq!(
+            admin.post("/v1/payouts", bad.clone()).await.status,
+            422,
+            "{bad}"
         );
     }
     admin
@@ -351,6 +375,11 @@ async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
         .await
         .ok();
 
+    let file = admin
+        .once("file-2")
+        .post("/v1/payouts/sepa-file", json!({}))
+        .await;
+    assert_eq!(file.status, 409, "nothing of it goes out: {file:?}");
     let restored = restored.restarted("2027-01-20T12:00:00Z").await;
     let admin = admin.at(&restored);
     assert_eq!(

@@ -1,5 +1,5 @@
-//! How much of price lists may have come in at once: so much of each tenant, and so much of all
-//! below the platform. Whoever sends slowly has what it sent on its account, and keeps nobody else
+//! How much of price lists may have come in at once: so much of each reseller of the platform with
+//! all below it, and so much of all of them. Whoever sends slowly has what it sent on its account, and keeps nobody else
 //! from sending.
 
 use crate::auth::Access;
@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// One of the largest.
 const BYTES_OF_EACH_MAX: usize = PRICE_LIST_BYTES_MAX;
-/// Of everybody but the platform.
-const BYTES_OF_OTHERS_MAX: usize = 2 * PRICE_LIST_BYTES_MAX;
+/// Of everybody but the platform: three of these resellers together leave room for others.
+const BYTES_OF_OTHERS_MAX: usize = 4 * PRICE_LIST_BYTES_MAX;
 
 /// Whose, and whether the platform's.
 type Sender = (TenantId, bool);
@@ -32,7 +32,8 @@ pub struct Arrival {
 
 impl Arrivals {
     pub fn begin(&self, access: &Access) -> Arrival {
-        self.begin_of((access.tenant.id, access.is_platform_admin()))
+        // A reseller makes as many tenants below it as it likes.
+        self.begin_of((access.tenant.root, access.is_platform_admin()))
     }
 
     fn begin_of(&self, sender: Sender) -> Arrival {

@@ -104,11 +104,11 @@ pub async fn mark_payout_paid(
     let (payouts, actor, reference) = (&app.payouts, &actor, &reference);
     let is_restored = app.held.is_held();
     let take = |payout: Payout| async move {
-        // One that was entered of what was paid since the backup.
+        // It was due in the backup, and was paid since.
         match payout.state {
             PayoutState::Due if is_restored => {
                 payouts
-                    .enter_paid(actor, &payout, reference, actor.at)
+                    .paid_since(actor, &payout, reference, actor.at)
                     .await
             }
             _ => payouts.mark_paid(actor, &payout, reference, actor.at).await,

@@ -4,6 +4,7 @@
 use crate::auth::{self, Access, MayOperate, MayRead, tenant_named};
 use crate::http::page::{List, PageQuery, period};
 use crate::http::payout_settings::BankBody;
+use crate::http::payout_steps::short;
 use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::words;
@@ -97,6 +98,9 @@ pub struct NewPayoutBody {
     /// statement or the provider says. Refused otherwise: what is payable is worked out.
     #[schema(example = 6000, minimum = 1)]
     pub cents: Option<i64>,
+    /// With `cents`: of the bank's statement, or the provider's transfer.
+    #[schema(example = "statement 47, 2026-11-24")]
+    pub reference: Option<String>,
 }
 
 /// A run over all resellers that have payout settings.
@@ -234,7 +238,7 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
 /// Create the payout of a reseller and period
 ///
 /// The period has one payout: asked for again, it is answered as it is. After a restore, payouts
-/// that were made since the backup are entered with their `cents`, then marked as paid.
+/// that were made since the backup are entered with their `cents` and `reference`, and are paid.
 #[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = NewPayoutBody,
     responses((status = 201, body = PayoutBody), (status = 200, body = PayoutBody, description = "It exists")))]
 pub async fn create_payout(
@@ -257,25 +261,20 @@ pub async fn create_payout(
         .map_or(Ok(app.payouts.period_due(&settings, now)), |text| {
             text.parse().map_err(bad)
         })?;
-    let stated = new.cents.map(|cents| paid_since(&app, cents)).transpose()?;
     let app = &app;
-    let work = |actor| async move {
-        if let Some(cents) = stated {
-            let entered = app
-                .payouts
-                .enter(&actor, &settings, period, cents, now)
+    if let Some((cents, reference)) = paid_since(app, &new, period)? {
+        let actor = write.actor(app, &key, None);
+        let work = async {
+            let stated = (period, cents);
+            let payouts = &app.payouts;
+            let entered = payouts
+                .enter_paid(&actor, &settings, stated, &reference, now)
                 .await?;
-            let exists = || {
-                ApiProblem::field(
-                    "payout_exists",
-                    "period",
-                    format!("{period} has a payout already: cancel it first, or name another"),
-                )
-            };
-            return Ok(Done::created(
-                shown(app, &entered.ok_or_else(exists)?).await?,
-            ));
-        }
+            Ok(Done::created(shown(app, &entered).await?))
+        };
+        return write.repeatable(app, &key, work).await;
+    }
+    let work = |actor| async move {
         let considered = app
             .payouts
             .consider(&actor, &settings, period, false, now)
@@ -316,22 +315,39 @@ pub async fn create_payout(
     write.once(app, &key, work, again).await
 }
 
-/// What a payout of a restored database came to, that it does not know of.
-fn paid_since(app: &App, cents: i64) -> Result<Cents, ApiProblem> {
+/// What was paid since the backup of a restored database, and how; `None`: nothing is stated.
+fn paid_since(
+    app: &App,
+    new: &NewPayoutBody,
+    period: Month,
+) -> Result<Option<(Cents, String)>, ApiProblem> {
+    let (cents, reference) = match (new.cents, &new.reference) {
+        (None, None) => return Ok(None),
+        (Some(cents), Some(reference)) => (cents, short("reference", reference)?),
+        (Some(_), None) => {
+            let expected = "expected the bank's or the provider's reference beside cents";
+            return Err(ApiProblem::field("missing_field", "reference", expected));
+        }
+        (None, Some(_)) => {
+            let expected = "expected the cents that were paid beside the reference";
+            return Err(ApiProblem::field("missing_field", "cents", expected));
+        }
+    };
     if !app.held.is_held() {
         let detail = "what is payable is worked out; cents are stated only after a restore, of \
             what was paid since the backup";
         return Err(ApiProblem::field("not_restored", "cents", detail));
     }
-    let is_possible = (1..=Cents::EVENT_MAX.0).contains(&cents);
-    let expected = || {
-        ApiProblem::field(
-            "invalid_field",
-            "cents",
-            format!("expected 1 to {}", Cents::EVENT_MAX),
-        )
-    };
-    is_possible.then_some(Cents(cents)).ok_or_else(expected)
+    if !(1..=Cents::EVENT_MAX.0).contains(&cents) {
+        let expected = format!("expected 1 to {}", Cents::EVENT_MAX);
+        return Err(ApiProblem::field("invalid_field", "cents", expected));
+    }
+    let present = app.payouts.month_of(app.clock.now());
+    if period > present {
+        let expected = format!("expected {present} or a month before it");
+        return Err(ApiProblem::field("invalid_field", "period", expected));
+    }
+    Ok(Some((Cents(cents), reference)))
 }
 
 fn nothing(considered: &Considered) -> ApiProblem {

@@ -1,7 +1,7 @@
 //! What ends a payout otherwise: reversed at the provider, sent back by the bank, confirmed by
 //! hand, canceled.
 
-use super::steps::{Unposted, Way, key_is_good, key_of, wrong_state};
+use super::steps::{Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
 use crate::provider::{ProviderError, Transfer};
 use rating::ids::{NoticeId, PayoutId};
@@ -269,52 +269,6 @@ impl Payouts {
             }
             _ => Err(wrong_state(payout, "mark as paid")),
         }
-    }
-
-    /// Enters a payout that was made after the moment of the backup that this database is: it is
-    /// paid whatever is payable of it by what is known here. Its balance must have it.
-    ///
-    /// # Errors
-    /// `payout_state`; `not_payable`: the balance has too little; the records cannot be written.
-    pub async fn enter_paid(
-        &self,
-        actor: &Actor,
-        payout: &Payout,
-        reference: &str,
-        now: Instant,
-    ) -> Result<Payout> {
-        let by_hand = Some(reference.to_owned());
-        match payout.state {
-            PayoutState::Paid if payout.reference == by_hand || payout.transfer == by_hand => {
-                return Ok(payout.clone());
-            }
-            PayoutState::Due => {}
-            _ => return Err(wrong_state(payout, "mark as paid")),
-        }
-        match self.post(payout, Way::Out).await {
-            Ok(()) => {}
-            Err(Unposted::Uncovered(detail) | Unposted::Withheld(detail)) => {
-                return Err(refused(
-                    "not_payable",
-                    format!("{detail}: first let usage and top-ups since the backup be sent again"),
-                ));
-            }
-            Err(Unposted::Error(error)) => return Err(error),
-        }
-        let (reference, transfer) = match payout.method {
-            PayoutMethod::Bank => (by_hand, None),
-            PayoutMethod::Stripe => (None, by_hand),
-        };
-        let paid = Payout {
-            state: PayoutState::Paid,
-            begun_at: Some(now),
-            paid_at: Some(now),
-            next_at: None,
-            reference,
-            transfer,
-            ..payout.clone()
-        };
-        self.store(Some((actor, "paid")), payout, paid).await
     }
 
     /// The bank did not carry it out, or the money came back; or somebody saw at the provider that

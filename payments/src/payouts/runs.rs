@@ -57,6 +57,10 @@ pub struct Considered {
 }
 
 impl Payouts {
+    pub fn month_of(&self, at: Instant) -> Month {
+        self.calendar.month_of(at)
+    }
+
     /// The last period whose hold-back is over.
     pub fn period_due(&self, settings: &PayoutSettings, now: Instant) -> Month {
         self.calendar
@@ -198,50 +202,6 @@ impl Payouts {
                 }
             };
             return Ok(said(Some(payable), standing.withheld, outcome));
-        }
-        Err(Error::Busy)
-    }
-
-    /// A payout of stated cents, which was made after the moment of the backup that this database
-    /// is, to be marked as paid. `None`: the period has one.
-    ///
-    /// # Errors
-    /// The records cannot be read or written.
-    pub async fn enter(
-        &self,
-        actor: &Actor,
-        settings: &PayoutSettings,
-        period: Month,
-        cents: Cents,
-        now: Instant,
-    ) -> Result<Option<Payout>> {
-        let PayoutSettings {
-            root,
-            tenant,
-            currency,
-            ..
-        } = *settings;
-        for _ in 0..LOOKS_MAX {
-            if self
-                .catalog
-                .payout_of_period(root, tenant, currency, period.0)
-                .await?
-                .is_some()
-            {
-                return Ok(None);
-            }
-            let payouts = self
-                .catalog
-                .payouts_counting(root, tenant, currency)
-                .await?;
-            let new = self.new_payout(settings, period, cents, now);
-            if self
-                .catalog
-                .create_payout(actor, &new, payouts.gone.checked_add(payouts.due)?)
-                .await?
-            {
-                return Ok(Some(new));
-            }
         }
         Err(Error::Busy)
     }
@@ -429,7 +389,7 @@ impl Payouts {
         }
     }
 
-    fn new_payout(
+    pub(super) fn new_payout(
         &self,
         settings: &PayoutSettings,
         period: Month,

@@ -37,7 +37,7 @@ statements! {
         "update payouts set state = $4, method = $5, generation = $6, attempts = $7, next_at = \
             $8, payee = $9, holder = $10, iban = $11, bic = $12,",
         " file_id = $13, transfer = $14, reference = $15, error = $16, begun_at = $17, paid_at = \
-            $18, version = version + 1",
+            $18, cents = $19, version = version + 1",
         " where root_id = $1 and id = $2 and version = $3"
     );
     BY_ID = concat!("select ", columns!(), " from payouts p where p.id = $1");
@@ -286,6 +286,7 @@ pub(super) async fn replace(tx: &mut Tx<'_>, before: &Payout, after: &Payout) ->
         after.error.as_deref(),
         after.begun_at.map(Instant::micros),
         after.paid_at.map(Instant::micros),
+        after.cents.0,
     )?;
     if changed == 1 {
         tell(tx, before, after).await?;
