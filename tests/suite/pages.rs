@@ -209,7 +209,7 @@ fn every_reason_of_unrated_usage_is_on_its_page() {
     let constants = [
         "tenants/src/chain.rs",
         "metering/src/standing.rs",
-        "metering/src/beginnings.rs",
+        "metering/src/retention_start.rs",
     ]
     .map(read)
     .concat();
@@ -220,12 +220,16 @@ fn every_reason_of_unrated_usage_is_on_its_page() {
             .map(|line| format!("{line}\n")),
     );
     let prepare = read("metering/src/prepare.rs");
-    said.extend(prepare.match_indices("Kept(\"").map(|(at, found)| {
-        prepare[at + found.len() - 1..]
-            .split_inclusive(')')
-            .next()
-            .unwrap()
-    }));
+    said.extend(
+        prepare
+            .match_indices("UnratedReason(\"")
+            .map(|(at, found)| {
+                prepare[at + found.len() - 1..]
+                    .split_inclusive(')')
+                    .next()
+                    .unwrap()
+            }),
+    );
     let codes = said.split('"').skip(1).step_by(2).chain([
         "exhausted",
         "unknown_customer",
