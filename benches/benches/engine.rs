@@ -86,17 +86,17 @@ async fn card(catalog: &Catalog, actor: &Actor, id: i64, price: &str) {
         currency: Currency::EUR,
         created_at: NOW,
     };
-    records.create_card(actor, &card).await.unwrap();
+    catalog.create_card(actor, &card).await.unwrap();
     let doc: CardDoc = serde_json::from_value(serde_json::json!({
         "currency": "EUR",
         "rates": [{"key": "all", "meter": "call", "prefixes": [""], "call": {"initial": "60", "next": "1", "steps": [{"from": "0", "price": price, "per": "60"}]}}]
     }))
     .unwrap();
-    records
+    catalog
         .create_draft(actor, card.id, CardVersionId(id), &doc)
         .await
         .unwrap();
-    records
+    catalog
         .publish(actor, CardVersionId(id), Instant::MIN)
         .await
         .unwrap();
