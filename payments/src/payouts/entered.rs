@@ -47,6 +47,7 @@ impl Payouts {
                         method,
                         ..self.new_payout(settings, period, cents, now)
                     };
+                    self.check_balance(&new).await?;
                     let payouts = self
                         .catalog
                         .payouts_counting(root, tenant, currency)
