@@ -95,19 +95,21 @@ mod tests {
         assert_eq!(
             code(second.take(1)),
             Err("rate_limited"),
-            "of one tenant, however many it sends"
+            "of one reseller and all below it, however many it sends"
         );
-        let (mut other, mut third) = (of(3, false), of(4, false));
-        other.take(BYTES_OF_EACH_MAX).unwrap();
+        let (mut others, mut last) = ([3, 4, 5].map(|root| of(root, false)), of(6, false));
+        for other in &mut others {
+            other.take(BYTES_OF_EACH_MAX).unwrap();
+        }
         assert_eq!(
-            code(third.take(1)),
+            code(last.take(1)),
             Err("rate_limited"),
             "of all below the platform"
         );
         of(1, true).take(BYTES_OF_EACH_MAX).unwrap();
         drop(first);
-        third.take(1).unwrap();
-        drop((second, other, third));
+        last.take(1).unwrap();
+        drop((second, others, last));
         assert!(all.0.lock().unwrap().is_empty());
     }
 }
