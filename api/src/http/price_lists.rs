@@ -52,12 +52,8 @@ async fn large(request: Request, app: &App, access: &Access) -> Result<PriceList
     app.price_list_turns.check(access)?;
     let (mut write, request) = Write::begun(request)?;
     let mut arrival = app.price_list_arrivals.begin(access);
-    let segments = segments_of(
-        request,
-        PRICE_LIST_BYTES_MAX.max(app.body_bytes_max),
-        &mut arrival,
-    )
-    .await?;
+    let bytes_max = PRICE_LIST_BYTES_MAX.max(app.body_bytes_max);
+    let segments = segments_of(request, bytes_max, &mut arrival).await?;
     let turn = app.price_list_turns.next(access).await?;
     write.body = whole(segments);
     Ok(PriceList {
@@ -66,12 +62,13 @@ async fn large(request: Request, app: &App, access: &Access) -> Result<PriceList
     })
 }
 
+/// One segment, where the length is known beforehand: what of it has not come takes no memory yet.
 async fn segments_of(
     request: Request,
     bytes_max: usize,
     arrival: &mut Arrival,
 ) -> Result<Vec<Vec<u8>>, ApiProblem> {
-    declared_len(&request, bytes_max)?;
+    let segment_bytes = declared_len(&request, bytes_max)?.unwrap_or(SEGMENT_BYTES);
     let (mut segments, mut length, mut body) = (Vec::<Vec<u8>>::new(), 0, request.into_body());
     while let Some(frame) = body.frame().await {
         let mut piece = frame
@@ -82,23 +79,26 @@ async fn segments_of(
         if length > bytes_max {
             return Err(too_large(bytes_max));
         }
+        arrival.take(piece.len())?;
         while !piece.is_empty() {
             let room = match segments.last_mut() {
-                Some(last) if last.len() < SEGMENT_BYTES => last,
+                Some(last) if last.len() < segment_bytes => last,
                 _ => {
-                    arrival.take(SEGMENT_BYTES)?;
-                    segments.push(Vec::with_capacity(SEGMENT_BYTES));
+                    segments.push(Vec::with_capacity(segment_bytes));
                     continue;
                 }
             };
-            room.extend_from_slice(&piece.split_to(piece.len().min(SEGMENT_BYTES - room.len())));
+            room.extend_from_slice(&piece.split_to(piece.len().min(segment_bytes - room.len())));
         }
     }
     Ok(segments)
 }
 
 /// Each segment is let go of as soon as it is in its place: the body is never there twice.
-fn whole(segments: Vec<Vec<u8>>) -> Bytes {
+fn whole(mut segments: Vec<Vec<u8>>) -> Bytes {
+    if segments.len() == 1 {
+        return segments.pop().unwrap_or_default().into();
+    }
     let mut whole = Vec::with_capacity(segments.iter().map(Vec::len).sum());
     for segment in segments {
         whole.extend_from_slice(&segment);
