@@ -18,13 +18,23 @@ const BYTES_OF_OTHERS_MAX: usize = 2 * PRICE_LIST_BYTES_MAX;
 /// Whose, and whether the platform's.
 type Sender = (TenantId, bool);
 
-/// Bytes that are there, by whose they are.
+/// What is there of one sender.
+#[derive(Debug, Default)]
+struct There {
+    bodies: usize,
+    bytes: usize,
+}
+
+/// By whose they are.
 #[derive(Debug, Clone, Default)]
-pub struct Arrivals(Arc<Mutex<HashMap<Sender, usize>>>);
+pub struct Arrivals(Arc<Mutex<HashMap<Sender, There>>>);
 
 /// One body; given back when it is dealt with or broken off.
 #[derive(Debug)]
 pub struct Arrival {
+    /// No other body of its sender comes in: all of its declared length may be reserved. Others
+    /// take memory for what has come, so that nobody reserves without end by declaring.
+    pub is_alone: bool,
     sender: Sender,
     bytes: usize,
     all: Arrivals,
@@ -37,7 +47,11 @@ impl Arrivals {
     }
 
     fn begin_of(&self, sender: Sender) -> Arrival {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = all.entry(sender).or_default();
+        there.bodies += 1;
         Arrival {
+            is_alone: there.bodies == 1,
             sender,
             bytes: 0,
             all: self.clone(),
@@ -51,16 +65,18 @@ impl Arrival {
     pub fn take(&mut self, bytes: usize) -> Result<(), ApiProblem> {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, is_platform) = self.sender;
-        let own = all.get(&self.sender).copied().unwrap_or_default() + bytes;
-        let others: usize = all
+        let of_others: usize = all
             .iter()
             .filter(|((_, is_platform), _)| !is_platform)
-            .map(|(_, bytes)| bytes)
+            .map(|(_, there)| there.bytes)
             .sum();
-        if own > BYTES_OF_EACH_MAX || (!is_platform && others + bytes > BYTES_OF_OTHERS_MAX) {
+        let own = all.entry(self.sender).or_default();
+        let is_too_much = own.bytes + bytes > BYTES_OF_EACH_MAX
+            || (!is_platform && of_others + bytes > BYTES_OF_OTHERS_MAX);
+        if is_too_much {
             return Err(ApiProblem::rate_limited(WAIT_SECS));
         }
-        all.insert(self.sender, own);
+        own.bytes += bytes;
         self.bytes += bytes;
         Ok(())
     }
@@ -69,13 +85,12 @@ impl Arrival {
 impl Drop for Arrival {
     fn drop(&mut self) {
         let mut all = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = all
-            .get(&self.sender)
-            .map_or(0, |bytes| bytes.saturating_sub(self.bytes));
-        if left == 0 {
-            all.remove(&self.sender);
-        } else {
-            all.insert(self.sender, left);
+        if let Some(there) = all.get_mut(&self.sender) {
+            there.bodies -= 1;
+            there.bytes -= self.bytes;
+            if there.bodies == 0 {
+                all.remove(&self.sender);
+            }
         }
     }
 }
@@ -90,6 +105,7 @@ mod tests {
         let of = |tenant, is_platform| all.begin_of((TenantId(tenant), is_platform));
         let code = |taken: Result<(), ApiProblem>| taken.map_err(|refused| refused.problem.code);
         let (mut first, mut second) = (of(2, false), of(2, false));
+        assert_eq!((first.is_alone, second.is_alone), (true, false));
         first.take(BYTES_OF_EACH_MAX - 1).unwrap();
         second.take(1).unwrap();
         assert_eq!(

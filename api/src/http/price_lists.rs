@@ -62,13 +62,17 @@ async fn large(request: Request, app: &App, access: &Access) -> Result<PriceList
     })
 }
 
-/// One segment, where the length is known beforehand: what of it has not come takes no memory yet.
+/// One segment, where the length is known beforehand and nothing else of the sender comes in: the
+/// system gives memory for what has come.
 async fn segments_of(
     request: Request,
     bytes_max: usize,
     arrival: &mut Arrival,
 ) -> Result<Vec<Vec<u8>>, ApiProblem> {
-    let segment_bytes = declared_len(&request, bytes_max)?.unwrap_or(SEGMENT_BYTES);
+    let declared = declared_len(&request, bytes_max)?;
+    let segment_bytes = declared
+        .filter(|_| arrival.is_alone)
+        .unwrap_or(SEGMENT_BYTES);
     let (mut segments, mut length, mut body) = (Vec::<Vec<u8>>::new(), 0, request.into_body());
     while let Some(frame) = body.frame().await {
         let mut piece = frame
