@@ -92,9 +92,10 @@ impl Books<'_> {
     }
 
     /// What sellers gave back of their own to each customer, while the links above stand: out of
-    /// what they have, or as a debt that the platform let them make.
+    /// what they have, or as a debt that the platform let them make. A seller that takes back what
+    /// it had given has given nothing, and not less.
     pub fn given(&self) -> BTreeMap<TenantId, i64> {
-        let mut given = BTreeMap::new();
+        let mut by_seller: BTreeMap<(TenantId, TenantId), i64> = BTreeMap::new();
         let is_own = |record: &&&JournalEntry| {
             let JournalEntry { kind, identity, .. } = record;
             *kind == Kind::Void
@@ -103,12 +104,14 @@ impl Books<'_> {
                 && self.top(record).is_none()
         };
         for record in self.records.iter().filter(is_own) {
-            let own = record
-                .body
-                .charges
-                .first()
-                .filter(|charge| charge.link.buyer == record.tenant);
-            *given.entry(record.tenant).or_default() -= own.map_or(0, |charge| charge.link.cents.0);
+            let charges = record.body.charges.iter().map(|charge| charge.link);
+            for own in charges.take(1).filter(|own| own.buyer == record.tenant) {
+                *by_seller.entry((record.tenant, own.seller)).or_default() -= own.cents.0;
+            }
+        }
+        let mut given = BTreeMap::new();
+        for ((customer, _), cents) in by_seller {
+            *given.entry(customer).or_default() += cents.max(0);
         }
         given
     }

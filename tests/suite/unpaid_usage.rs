@@ -20,6 +20,7 @@ on_every_database!(
     a_payout_hides_no_loss_that_is_sold_downwards,
     withheld_commission_covers_no_hold,
     withheld_commission_pays_for_no_void,
+    a_customer_named_later_from_below_is_paid_for_before_anybody_above,
     what_a_customer_gets_back_takes_commission_with_it,
     payouts_run_at_once_pay_once,
 );
@@ -961,6 +962,85 @@ async fn withheld_commission_pays_for_no_void(market: Market) {
             market.balance("greedy").await
         ),
         (10_000, 4_000)
+    );
+}
+
+/// A reseller gives a call of one of its customers to another: the links above it stay as they are,
+/// so those above have never sold to the one that owes.
+async fn a_customer_named_later_from_below_is_paid_for_before_anybody_above(market: Market) {
+    market
+        .agree(
+            "upper",
+            "reseller",
+            "platform",
+            json!({ "commission_bp": 5000 }),
+        )
+        .await;
+    market.by_bank("upper").await;
+    for (buyer, kind, seller, unit_price) in [
+        ("lower", "reseller", "upper", "0.08"),
+        ("debtor", "customer", "lower", "0.10"),
+    ] {
+        let card = market.sms_card(seller, unit_price).await;
+        market
+            .agree(
+                buyer,
+                kind,
+                seller,
+                json!({ "rate_card": card, "credit_limit_cents": null }),
+            )
+            .await;
+    }
+    market
+        .admin()
+        .post(
+            "/v1/tenants",
+            json!({ "external_id": "unnamed", "kind": "customer", "name": "x", "parent": "lower" }),
+        )
+        .await
+        .ok();
+    let sms = json!({ "id": "sent", "customer": "unnamed", "meter": "sms", "quantity": "100", "at": "2026-11-20T09:00:00Z", "destination": "+4915112345" });
+    let sent = market.admin().post("/v1/usage-events", sms.clone()).await;
+    assert_eq!(sent.ok()["status"], "partly_rated");
+
+    let key = json!({ "name": "its own", "tenant": "lower", "scope": "tenant_admin" });
+    let key = market.once().post("/v1/api-keys", key).await.ok();
+    let mut event = sms;
+    event["id"] = json!("named");
+    event["customer"] = json!("debtor");
+    market
+        .admin()
+        .with_key(key["secret"].as_str())
+        .once("it was theirs")
+        .post(
+            "/v1/usage-events/default/sent/correct",
+            json!({ "reason": "it was theirs", "event": event }),
+        )
+        .await
+        .ok();
+    assert_eq!(
+        (
+            market.balance("debtor").await,
+            market.balance("lower").await,
+            market.balance("upper").await
+        ),
+        (-1_000, 200, 400)
+    );
+
+    market.served.set_clock(MONTH_LATER);
+    for (came_in, upper) in [
+        (0, "400 - 400 - 0 = 0 payable, 0 debt"),
+        (500, "400 - 300 - 0 = 100 payable, 0 debt"),
+        (500, "400 - 0 - 0 = 400 payable, 0 debt"),
+    ] {
+        if came_in > 0 {
+            market.adjust("debtor", came_in).await;
+        }
+        assert_eq!(market.payable("upper").await, upper, "{came_in} more");
+    }
+    assert_eq!(
+        market.payable("lower").await,
+        "200 - 0 - 0 = 200 payable, 0 debt"
     );
 }
 

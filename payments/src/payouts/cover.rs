@@ -10,6 +10,7 @@ use metering::requests::SellerCover;
 use rating::{Cents, Instant, Overflow, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use store::catalog::{CustomerCommission, add_steps};
+use store::journal::Namespace;
 
 /// Customers whose commission and balances are read at once.
 const CUSTOMERS_AT_ONCE: usize = 1_000;
@@ -28,7 +29,7 @@ pub struct Cover {
 /// Those below a reseller that may be short.
 #[derive(Debug, Default)]
 struct Below {
-    debtors: Vec<Debtor>,
+    debtors: BTreeMap<TenantId, Debtor>,
     /// Customers that are short, or on which a seller above them lost.
     looked_at: HashSet<TenantId>,
     /// Every reseller below, with its sellers from its own up to the top.
@@ -191,10 +192,11 @@ impl Payouts {
             top.account.tenant,
             self.earned(top, &mut below, true).await?,
         );
+        self.look_at_corrections(top, &mut below, now).await?;
         let in_debt = self.look_at_resellers(top, &below).await?;
         let sellers = below
             .debtors
-            .iter()
+            .values()
             .flat_map(|debtor| debtor.sellers.iter().copied());
         let mut to_do: BTreeSet<(usize, TenantId)> = sellers
             .chain(in_debt)
@@ -226,7 +228,7 @@ impl Payouts {
         // Those that bought something for themselves are asked as the resellers they are.
         below
             .debtors
-            .retain(|debtor| !earned.contains_key(&debtor.tenant));
+            .retain(|debtor, _| !earned.contains_key(debtor));
         // Whose commission may be withheld may have bought something with it.
         let accounts: Vec<AccountKey> = earned
             .keys()
@@ -243,16 +245,21 @@ impl Payouts {
                 .payouts_counting(top.root, seller, account.currency)
                 .await?
                 .debited;
-            below.debtors.push(Debtor {
+            let debtor = Debtor {
                 tenant: seller,
                 sellers,
                 balance: balance.posted,
                 paid_out,
                 losses,
-            });
+            };
+            below.debtors.insert(seller, debtor);
         }
         let lost = below.losses.remove(&self.platform).unwrap_or_default();
-        Ok(withhold(below.debtors, &lost, &earned)?)
+        Ok(withhold(
+            below.debtors.into_values().collect(),
+            &lost,
+            &earned,
+        )?)
     }
 
     async fn add_up_whole(
@@ -396,13 +403,56 @@ impl Payouts {
             if balance.posted < Cents::ZERO {
                 below.looked_at.insert(one.customer);
                 let (tenant, balance) = (one.customer, balance.posted);
-                below.debtors.push(Debtor {
+                let debtor = Debtor {
                     tenant,
                     sellers,
                     balance,
                     paid_out: Cents::ZERO,
                     losses: Vec::new(),
-                });
+                };
+                below.debtors.insert(tenant, debtor);
+            }
+        }
+        Ok(())
+    }
+
+    /// A reseller may give what one of its customers used to another one, on its own links: those
+    /// above it never sold to that one, and are paid for its usage all the same when it pays.
+    /// Whoever does so reports usage.
+    async fn look_at_corrections(
+        &self,
+        top: CommissionAccount,
+        below: &mut Below,
+        now: Instant,
+    ) -> Result<()> {
+        let reporters = self
+            .journal()
+            .reporters(&[top.root], Namespace::Usage)
+            .await?;
+        let resellers: BTreeSet<TenantId> = reporters
+            .into_iter()
+            .filter_map(|(_, reporter)| reporter)
+            .filter(|reporter| below.resellers.contains_key(reporter))
+            .collect();
+        for reseller in resellers {
+            self.add_up_whole(top.of(reseller), now).await?;
+            let mut after = None;
+            loop {
+                let page = self
+                    .catalog
+                    .commission_customers(
+                        top.root,
+                        reseller,
+                        top.account.currency,
+                        after,
+                        CUSTOMERS_AT_ONCE,
+                    )
+                    .await?;
+                self.look_at(top, &page.data, below).await?;
+                after = page.data.last().map(|one| one.customer);
+                if !page.has_more {
+                    break;
+                }
             }
         }
         Ok(())
