@@ -12,11 +12,11 @@ use crate::state::App;
 use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
 use base64::Engine as _;
+use catalog::CatalogError;
 use metering::requests::Caller;
 use rating::TenantId;
 use std::str::FromStr;
 use std::sync::Arc;
-use store::catalog::CatalogError;
 use tenants::key::Need;
 use tenants::{ApiKey, Authority, Scope, Tenant, TenantKind};
 

@@ -1,11 +1,11 @@
 //! The directory of the embedded database: nobody else's to read, and never made by mistake.
 
 use anyhow::{Context as _, bail};
+use db::check_new;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
-use store::db::check_new;
 
 const DIRECTORY_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;

@@ -5,10 +5,10 @@ use crate::readiness;
 use crate::state::App;
 use crate::watchdog;
 use crate::{backups, timekeeper};
+use catalog::Standing;
+use db::schema_version;
 use metrics::gauge;
 use rating::Instant;
-use store::catalog::Standing;
-use store::schema_version;
 
 /// What waits in the database is counted this often, in seconds.
 pub const EVERY_SECS: u64 = 15;
@@ -39,7 +39,7 @@ pub async fn of_process(app: &App) {
 ///
 /// # Errors
 /// It did not answer.
-pub async fn of_database(app: &App) -> Result<(), store::catalog::CatalogError> {
+pub async fn of_database(app: &App) -> Result<(), catalog::CatalogError> {
     let Standing {
         unrated,
         holds,

@@ -1,10 +1,10 @@
 //! When each key was used last: noted in memory for every request, written once a minute.
 
+use catalog::{Catalog, CatalogError};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use rating::Instant;
 use rating::ids::ApiKeyId;
-use store::catalog::{Catalog, CatalogError};
 
 /// Since they were written last, and before.
 #[derive(Debug, Default)]

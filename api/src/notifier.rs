@@ -8,6 +8,7 @@ use notices::Clock;
 use notices::delivery_worker::DeliveryWorker;
 use notices::post::Poster;
 use notices::recorder::NoticeRecorder;
+use notices::rows::NoticeRows;
 use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
@@ -59,7 +60,9 @@ impl Notifier {
                 tracing::warn!(%error, "notices were not sent");
             }
             if round.is_multiple_of(PURGE_EVERY_ROUNDS)
-                && let Err(error) = self.app.catalog.purge_notices(self.app.clock.now()).await
+                && let Err(error) = NoticeRows::of(&self.app.catalog)
+                    .purge_notices(self.app.clock.now())
+                    .await
             {
                 tracing::warn!(%error, "old notices were not purged");
             }

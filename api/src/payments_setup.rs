@@ -3,6 +3,7 @@
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use anyhow::{Context as _, bail};
+use catalog::{Actor, Catalog};
 use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::requests::Problem;
@@ -14,7 +15,6 @@ use payments::stripe::{Stripe, StripeSettings};
 use rating::{Cents, Currency, TenantId};
 use std::str::FromStr;
 use std::sync::Arc;
-use store::catalog::{Actor, Catalog};
 use url::Url;
 
 /// What can be topped up unless somebody says otherwise: 10.00 to 1000.00 EUR.

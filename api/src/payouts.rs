@@ -3,8 +3,8 @@
 
 use crate::clock;
 use crate::state::App;
+use catalog::Actor;
 use std::time::Duration;
-use store::catalog::Actor;
 use supervisor::{CancellationToken, Rounds};
 
 const EVERY: Duration = Duration::from_secs(5);

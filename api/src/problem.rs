@@ -8,15 +8,15 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use catalog::CatalogError;
 use i18n::Locale;
+use journal::JournalError;
 use metering::failures;
 use metering::requests::Problem;
 use payments::payouts;
 use payments::provider::ProviderError;
 use rating::validate::Mistake;
 use serde::Serialize;
-use store::catalog::CatalogError;
-use store::journal::JournalError;
 use tenants::{Invalid, NotAllowed};
 use utoipa::openapi::schema::AnyOfBuilder;
 use utoipa::openapi::{ObjectBuilder, Schema, Type};

@@ -4,9 +4,10 @@
 
 use crate::problem::ApiProblem;
 use crate::state::App;
+use catalog::{Catalog, CatalogError};
+use db::restoration::Restoration;
 use std::sync::RwLock;
 use std::time::Duration;
-use store::catalog::{Catalog, CatalogError, Restoration};
 use supervisor::{CancellationToken, Rounds};
 
 /// Another process may have been told.

@@ -3,13 +3,13 @@
 
 use crate::clock::{self, Clock};
 use anyhow::Context;
+use catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
 use rating::card::{CardDoc, MeterTerms};
 use rating::{
     AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId, ids, ids::ApiKeyId,
     ids::MeterId,
 };
 use std::sync::atomic::{AtomicU32, Ordering};
-use store::catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
 use tenants::{
     Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind, tenant,
 };

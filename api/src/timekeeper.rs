@@ -7,11 +7,11 @@
 
 use crate::clock::{self, Clock, STEP_SECS_MAX, Step};
 use crate::state::App;
+use catalog::{Actor, Catalog, CatalogError, ClockStep};
+use journal::{Journal, JournalError};
 use metering::requests::Problem;
 use rating::TenantId;
 use std::time::Duration;
-use store::catalog::{Actor, Catalog, CatalogError, ClockStep};
-use store::journal::{Journal, JournalError};
 use supervisor::{CancellationToken, Rounds};
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 
 use crate::gauges;
 use crate::state::App;
+use payments::rows::PaymentRows;
 use rating::TenantId;
 use std::fmt::Display;
 use std::time::Duration;
@@ -67,7 +68,7 @@ async fn purge(app: &App) {
     .await;
     in_time(
         app,
-        app.catalog.purge_provider_events(now),
+        PaymentRows::of(&app.catalog).purge_provider_events(now),
         "old messages of the payment provider were not purged",
     )
     .await;

@@ -8,8 +8,11 @@
 
 mod common;
 
+use catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
 use compact_str::format_compact;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use db::Db;
+use journal::memory::MemoryJournal;
 use metering::requests::{Caller, EventAnswer, Outcome, UsageEvent};
 use metering::{Directory, Engine};
 use rating::card::{CardDoc, MeterTerms};
@@ -17,9 +20,6 @@ use rating::{
     AgreementId, CardVersionId, Currency, Instant, Quantity, RateCardId, TenantId, ids::MeterId,
 };
 use std::sync::Arc;
-use store::catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
-use store::db::Db;
-use store::memory::MemoryJournal;
 use tenants::{Agreement, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
 
 const RESELLERS: i64 = 100;

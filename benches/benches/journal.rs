@@ -11,15 +11,15 @@
 mod common;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use db::Db;
+use journal::hash::{BatchHasher, GENESIS, Row};
+use journal::{Batch, Journal, Seq};
+use journal_sqlite::SqliteJournal;
 use rating::{Exact, Instant, TenantId};
 use std::cell::RefCell;
 use std::hint::black_box;
-use store::db::Db;
-use store::hash::{BatchHasher, GENESIS, Row};
-use store::journal::{Batch, Journal, Seq};
-use store::sqlite::SqliteJournal;
 
-#[path = "../../store/src/suite/test_ledger.rs"]
+#[path = "../../tests/journals/test_ledger.rs"]
 #[expect(
     dead_code,
     reason = "shared with the journal's suite, which uses all of it"

@@ -6,9 +6,9 @@ use anyhow::bail;
 use api::clock::Clock;
 use api::database_url::Place;
 use api::seed::Seeder;
+use catalog::Catalog;
+use db::{Db, PostgresOptions};
 use std::io::Write;
-use store::catalog::Catalog;
-use store::db::{Db, PostgresOptions};
 use tenants::Scope;
 
 /// What the audit log says of it.

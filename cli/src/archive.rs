@@ -18,7 +18,7 @@ pub use write::{Writer, directory_of};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use store::backup::{Contents, Kind};
+use transfer::backup::{Contents, Kind};
 
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest.json";

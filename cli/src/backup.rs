@@ -9,14 +9,14 @@ use crate::settings;
 use anyhow::{Context, bail};
 use api::clock::Clock;
 use api::database_url::Place;
+use db::unfit;
 use lz4_flex::frame::FrameEncoder;
 use rating::Instant;
 use std::fs::File;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use store::backup::{Advance, Dump, Folders, Kind, copy_file};
-use store::db::unfit;
+use transfer::backup::{Advance, Dump, Folders, Kind, copy_file};
 
 /// Back the database and the settings up into one file, beside running servers
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,8 @@ use api::config::MailSettings;
 use api::database_url::Place;
 use api::payments_setup::PaymentSettings;
 use api::setting_values::seconds;
+use catalog::credit_look::NAMED_MAX;
+use db::{Db, PostgresOptions, SqlError, unfit};
 use i18n::Locale;
 use notices::mail::Mailer;
 use rating::Instant;
@@ -17,10 +19,7 @@ use serde::{Deserialize, Serialize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use store::credit_look::NAMED_MAX;
-use store::db::{Db, PostgresOptions, unfit};
-use store::journal::JournalError;
-use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
+use transfer::health::{CARRIED_CENTS_MAX, Health, look_at_file};
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
@@ -256,12 +255,12 @@ fn look(args: &Args) -> anyhow::Result<Health> {
     let (place, now) = (args.database.existing()?, Clock::system().now());
     let looked = async {
         Ok(match &place {
-            Place::File(file) => match unfit(file).await.map_err(JournalError::from)? {
+            Place::File(file) => match unfit(file).await.map_err(SqlError::from)? {
                 Some(why) => bail!(why),
                 None => look_at_file(file, now).await?,
             },
             Place::Postgres(url) => {
-                store::postgres::look_at_database(
+                transfer::health::look_at_database(
                     &Db::open_postgres(url, &PostgresOptions::existing()).await?,
                     now,
                 )
@@ -416,7 +415,7 @@ fn judged(health: &Health) -> Vec<Check> {
 /// Whose balances they are, and by how much.
 fn overdrawn(health: &Health) -> String {
     let count = super::counted(health.overdrawn.unsigned_abs(), "balance");
-    let by = |below: &store::sqlite::health::Overdrawn| {
+    let by = |below: &transfer::health::Overdrawn| {
         format!(
             "{} by {} cents {}",
             below.tenant, below.cents_below, below.currency
@@ -488,7 +487,8 @@ fn carries(health: &Health) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::catalog::{ClockStep, Undelivered};
+    use catalog::ClockStep;
+    use notices::rows::Undelivered;
 
     #[test]
     fn a_clock_that_stepped_or_is_behind_the_books_is_a_failure() {
@@ -558,7 +558,7 @@ mod tests {
 
     #[test]
     fn overdrawn_balances_are_named() {
-        let below = |tenant: &str, cents_below| store::sqlite::health::Overdrawn {
+        let below = |tenant: &str, cents_below| transfer::health::Overdrawn {
             tenant: tenant.to_owned(),
             cents_below,
             currency: rating::Currency::EUR,

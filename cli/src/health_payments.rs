@@ -3,8 +3,8 @@
 use super::health_check::{Check, Status};
 use api::payments_setup::PaymentSettings;
 use payments::provider::Provider as _;
+use payments::rows::look::PaymentsLook;
 use rating::Instant;
-use store::payments_look::PaymentsLook;
 
 /// Of a server that has a provider, this long without a message is worth a look.
 const QUIET_SECS: i64 = 7 * 86_400;

@@ -85,7 +85,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
         "{} (tables of version {})",
         env!("CARGO_PKG_VERSION"),
-        store::schema_version::known()
+        db::schema_version::known()
     )
 });
 

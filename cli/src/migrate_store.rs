@@ -8,13 +8,13 @@ use super::progress::Progress;
 use super::{Ended, database, runtime};
 use anyhow::{Context, bail};
 use api::database_url::{self, Place};
+use db::{Db, PostgresOptions};
+use journal::Check;
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use store::db::{Db, PostgresOptions};
-use store::journal::Check;
-use store::transfer::{Compared, Move, MoveError};
+use transfer::moving::{Compared, Move, MoveError};
 
 /// Move an installation from the embedded database into an empty PostgreSQL database
 #[derive(Debug, clap::Args)]
@@ -74,7 +74,7 @@ fn take_back(from: &str, out: &mut impl Write) -> anyhow::Result<Ended> {
     };
     there(&file)?;
     if !runtime()?
-        .block_on(store::db::take_back(&file))
+        .block_on(db::take_back(&file))
         .map_err(|error| database::explained(error.into()))?
     {
         bail!(

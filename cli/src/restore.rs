@@ -8,16 +8,17 @@ use crate::archive::{Backup, directory_of};
 use anyhow::{Context, bail};
 use api::clock::{self, Clock};
 use api::database_url::Place;
+use catalog::Catalog;
+use db::restoration::Restoration;
+use db::{Db, PostgresOptions};
+use journal::Check;
 use rating::Instant;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use store::backup::{
+use tokio::runtime::Runtime;
+use transfer::backup::{
     Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file,
 };
-use store::catalog::{Catalog, Restoration};
-use store::db::{Db, PostgresOptions};
-use store::journal::Check;
-use tokio::runtime::Runtime;
 
 /// Restore a backup into an empty place and audit it, or prove it with --check
 #[derive(Debug, clap::Args)]
@@ -186,7 +187,7 @@ impl Restoring {
             // Brings its tables up to date.
             Db::open_sqlite(file).await?.close().await;
             self.compare(&contents_of_file(file)?)?;
-            Ok(store::sqlite::verify_file(file).await?)
+            Ok(transfer::audit::verify_file(file).await?)
         })
     }
 
@@ -230,7 +231,7 @@ impl Restoring {
         self.wait("auditing", async {
             let db = Db::open_postgres(url, &PostgresOptions::default()).await?;
             self.compare(&contents_of_database(url).await?)?;
-            let checks = store::postgres::verify_database(&db).await;
+            let checks = transfer::audit::verify_database(&db).await;
             db.close().await;
             Ok(checks?)
         })

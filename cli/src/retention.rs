@@ -5,12 +5,12 @@ use super::database::Database;
 use anyhow::{Context as _, bail};
 use api::clock::{self, Clock};
 use api::database_url::Place;
+use catalog::{Actor, Catalog};
+use db::{Db, PostgresOptions};
+use journal::Check;
+use journal_postgres::retention::{KEEP_MONTHS_MIN, PATIENCE, Plan, Retention, RetentionError};
 use serde::Serialize;
 use std::io::Write;
-use store::catalog::{Actor, Catalog};
-use store::db::{Db, PostgresOptions};
-use store::journal::Check;
-use store::postgres::retention::{KEEP_MONTHS_MIN, PATIENCE, Plan, Retention, RetentionError};
 
 /// Drop the records of old months (PostgreSQL): audited first, balances stay exact
 #[derive(Debug, clap::Args)]

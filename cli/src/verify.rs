@@ -3,10 +3,10 @@
 use super::Ended;
 use super::database::Database;
 use api::database_url::Place;
+use db::{Db, PostgresOptions};
+use journal::Check;
 use serde::Serialize;
 use std::io::Write;
-use store::db::{Db, PostgresOptions};
-use store::journal::Check;
 
 /// Audit the books: balances, sums, charges, carries, holds, identities, hash chain; and
 /// agreements, prices, keys, audit log
@@ -27,9 +27,9 @@ struct Verdict<'a> {
 
 async fn audit(place: &Place) -> anyhow::Result<Vec<Check>> {
     Ok(match place {
-        Place::File(file) => store::sqlite::verify_file(file).await?,
+        Place::File(file) => transfer::audit::verify_file(file).await?,
         Place::Postgres(url) => {
-            store::postgres::verify_database(
+            transfer::audit::verify_database(
                 &Db::open_postgres(url, &PostgresOptions::existing()).await?,
             )
             .await?

@@ -14,14 +14,14 @@ use crate::shares;
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
 use crate::void::{Below, Void};
-use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
-use rating::usage::Unrated;
-use rating::{Cents, Exact, Overflow, link, rounding};
-use store::hash;
-use store::journal::{
+use journal::hash;
+use journal::{
     Charge, ChargePricing, CounterKey, EntryPayload, JournalEntry, Kind, Personal, Place, Seq,
     Steps, Trail,
 };
+use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
+use rating::usage::Unrated;
+use rating::{Cents, Exact, Overflow, link, rounding};
 
 impl BatchExecutor {
     /// `None`: the event had never been priced, and now never will be.

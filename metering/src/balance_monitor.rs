@@ -11,13 +11,13 @@
 //! a hint, which ends with the process: who must miss nothing also looks at the balances themselves
 //! now and then.
 
+use journal::{Batch, Kind};
 use ledger::{AccountKey, Hold};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Exact, TenantId};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
-use store::journal::{Batch, Kind};
 use tokio::sync::Notify;
 
 /// Accounts, or counts of one sort, that wait to be taken; what comes on top is left to who looks

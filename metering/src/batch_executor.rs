@@ -15,16 +15,16 @@ use crate::prepare::{Plan, RatedEvent, UnratedReason};
 use crate::requests::{Outcome, Posted, Problem};
 use crate::standing::{BELOW_UNKNOWN, Open, RatedBy, Standing};
 use crate::states::States;
+use journal::{
+    Amendment, Batch, Charge, EntryPayload, JournalEntry, Keyed, Kind, Namespace, OpenLink, Place,
+    Seq, State, StateKeys, Steps, Trail,
+};
 use ledger::{Books, Event, Limit, LinkCharge, Refusal};
 use rating::fast::FastMap;
 use rating::{Cents, Currency, Instant, TenantId, ids::HoldId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{
-    Amendment, Batch, Charge, EntryPayload, JournalEntry, Keyed, Kind, Namespace, OpenLink, Place,
-    Seq, State, StateKeys, Steps, Trail,
-};
 
 /// One batch under way.
 #[derive(Debug)]

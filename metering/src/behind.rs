@@ -7,12 +7,12 @@ use crate::directory::Directory;
 use crate::engine::journal_problem;
 use crate::requests::Problem;
 use crate::segments;
+use journal::{Charge, Counted, CounterKey, Journal, JournalEntry, Place, StateKeys};
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, TenantId};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
-use store::journal::{Charge, Counted, CounterKey, Journal, JournalEntry, Place, StateKeys};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Segments behind an event that are worked out again, and written. Behind a change of prices there

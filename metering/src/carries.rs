@@ -17,14 +17,14 @@ use crate::engine::{Engine, journal_problem};
 use crate::plan::settlement_of;
 use crate::requests::Problem;
 use compact_str::CompactString;
+use journal::{
+    Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, StateKeys,
+};
 use ledger::{Event, LinkCharge, Settlement};
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId, rounding};
 use smallvec::SmallVec;
 use std::collections::HashMap;
-use store::journal::{
-    Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, StateKeys,
-};
 use tenants::{Agreement, Tenant};
 
 /// Tenants that one step of the sweep looks at.

@@ -10,11 +10,11 @@ use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent, UnratedReas
 use crate::shares;
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
+use journal::{By, Charge, ChargePricing, CounterKey};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
 use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
-use store::journal::{By, Charge, ChargePricing, CounterKey};
 use tenants::OnExhausted;
 
 pub type Charges = Vec<Charge>;

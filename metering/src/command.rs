@@ -8,9 +8,9 @@ use crate::requests::{
     SellerCover,
 };
 use crate::void::Void;
+use journal::{Identity, Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
 use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
-use store::journal::{Identity, Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
 
 #[derive(Debug, Clone)]
 pub enum Command {

@@ -8,11 +8,11 @@ use crate::digest::Digest;
 use crate::directory::Customer;
 use crate::prepare::{MeasuredLink, Plan, RatedEvent};
 use crate::states::States;
+use journal::{Counted, CounterKey};
 use rating::TenantId;
 use rating::card::Aggregation;
 use rating::usage::CounterId;
 use smallvec::SmallVec;
-use store::journal::{Counted, CounterKey};
 use tenants::TenantKind;
 
 /// Counters of one link that an event may count in: the last, unless the first has been in use

@@ -13,14 +13,14 @@ use crate::customers::Customers;
 use crate::failures;
 use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
 use crate::requests::{Caller, Problem};
+use catalog::{CardVersion, Catalog, CatalogError, RateCard};
+use journal::Reporter;
 use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::catalog::{CardVersion, Catalog, CatalogError, RateCard};
-use store::journal::Reporter;
 use supervisor::CancellationToken;
 use tenants::{Agreement, NotAllowed, Pricing, Tenant};
 
@@ -249,7 +249,7 @@ impl Directory {
             let page = self
                 .inner
                 .catalog
-                .children(platform, after, store::catalog::LIST_ROWS_MAX)
+                .children(platform, after, catalog::LIST_ROWS_MAX)
                 .await
                 .map_err(record_problem)?;
             roots.extend(page.data.iter().map(|tenant| tenant.id));

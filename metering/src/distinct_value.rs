@@ -11,6 +11,9 @@ use crate::requests::UsageEvent;
 use crate::segments::is_segment;
 use crate::states::States;
 use crate::void::Void;
+use journal::{
+    Charge, Counted, CounterKey, DistinctValue, DistinctValueKey, Place as Segmented, StateKeys,
+};
 use rating::aggregate::{
     self, DistinctValueChange, Known, Left, Level, NEWEST, Newest, Report, Stands,
 };
@@ -20,9 +23,6 @@ use rating::usage::{Counter, Measured, Unrated};
 use rating::{Instant, Overflow, Quantity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use store::journal::{
-    Charge, Counted, CounterKey, DistinctValue, DistinctValueKey, Place as Segmented, StateKeys,
-};
 
 /// The member an event is on one link: its counter, how that counts, and the value.
 struct Place {

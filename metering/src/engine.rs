@@ -24,6 +24,10 @@ use crate::void::Void;
 use crate::watch::{Outcomes, Waiting, Watch};
 use crate::{amend, charge, failures, holds, shares};
 use compact_str::{ToCompactString, format_compact};
+use journal::{
+    Charge, EntryQuery, Identity, Journal, JournalEntry, JournalError, Kind, Namespace, Of,
+    Reporter, Seq, StateKeys,
+};
 use ledger::{AccountKey, Balance, Hold, Limit};
 use rating::{
     Cents, Currency, Instant, Quantity, TenantId,
@@ -32,10 +36,6 @@ use rating::{
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::journal::{
-    Charge, EntryQuery, Identity, Journal, JournalEntry, JournalError, Kind, Namespace, Of,
-    Reporter, Seq, StateKeys,
-};
 
 /// Kept events tried by one request.
 pub const AGAIN_EVENTS_MAX: usize = 10_000;
@@ -349,7 +349,7 @@ impl Engine {
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states)
             .map_err(|kept| kept.problem())?;
-        let body = store::journal::EntryPayload {
+        let body = journal::EntryPayload {
             currency: Some(plan.currency),
             charges,
             ..batch_executor::event_body(&prepared)

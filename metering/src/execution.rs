@@ -5,15 +5,15 @@ use crate::batch_executor::{BatchExecutor, Fresh, Known};
 use crate::command::{Command, CommandResult};
 use crate::in_flight::{Ahead, InFlightBatches};
 use crate::reporters::Reporters;
+use journal::{
+    Amendment, Batch, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Kind, Namespace, Of,
+    Seq, State, StateKeys,
+};
 use ledger::Hold;
 use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{
-    Amendment, Batch, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Kind, Namespace, Of,
-    Seq, State, StateKeys,
-};
 
 /// Holds that are swept before the commands of one commit.
 pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;

@@ -10,10 +10,10 @@ use crate::counters;
 use crate::prepare::{ByCard, Plan, RatedEvent};
 use crate::segments::stands;
 use crate::states::States;
+use journal::{By, Counted, CounterKey, DistinctValue, DistinctValueKey, StateKeys};
 use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};
-use store::journal::{By, Counted, CounterKey, DistinctValue, DistinctValueKey, StateKeys};
 
 /// What the name of such a member begins with: like a segment's, it is no value that was reported.
 const MARK: &str = "#flat/";

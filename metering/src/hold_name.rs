@@ -2,9 +2,9 @@
 
 use crate::digest::Digest;
 use crate::reporters::rank;
+use journal::Reporter;
 use ledger::Hold;
 use rating::{TenantId, ids::HoldId};
-use store::journal::Reporter;
 
 /// Sets hold ids apart from other digests; not a secret.
 const HOLD_ID_KEY: [u8; 32] = *b"centwise hold id from its key  1";

@@ -9,11 +9,11 @@ use crate::command::{HoldCommand, Named};
 use crate::directory::Customer;
 use crate::prepare::{Plan, RatedEvent};
 use crate::requests::{HoldAnswer, Problem, SellerCover};
+use journal::{EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
 use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
-use store::journal::{EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 
 /// Seconds a hold may last.
 pub const TTL_SECS_MAX: u32 = 7 * 86_400;

@@ -3,8 +3,8 @@
 use crate::batch_executor::Fresh;
 use crate::command::Command;
 use crate::reporters::Reporters;
+use journal::{Keyed, State};
 use std::collections::VecDeque;
-use store::journal::{Keyed, State};
 use tokio::sync::watch;
 
 /// A batch on its way into the journal. The next ones may take their turns meanwhile, on the states

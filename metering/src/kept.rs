@@ -4,7 +4,7 @@ use crate::engine::{Engine, event_of};
 use crate::lacks::Lack;
 use crate::prepare::Lateness;
 use crate::requests::{Caller, EventAnswer, Outcome, Problem};
-use store::journal::{JournalEntry, Kind, Seq, StateKeys};
+use journal::{JournalEntry, Kind, Seq, StateKeys};
 
 impl Engine {
     /// What trying this event again would lack, link by link: nothing, if it would have a price on

@@ -8,10 +8,10 @@ use crate::distinct_value;
 use crate::prepare::{MeasuredLink, Plan, RatedEvent};
 use crate::shares;
 use crate::void::Void;
+use journal::{Counted, CounterKey, JournalEntry, StateKeys};
 use ledger::{AccountKey, Hold};
 use rating::Currency;
 use rating::fast::FastMap;
-use store::journal::{Counted, CounterKey, JournalEntry, StateKeys};
 
 impl Command {
     /// States that its turn may read or change.

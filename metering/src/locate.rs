@@ -7,11 +7,11 @@ use crate::hold_name::hold_id;
 use crate::overrule::is_unattributed;
 use crate::reporters::rank;
 use crate::requests::{Caller, Problem};
+use journal::{Identity, JournalEntry, Kind, Namespace, Reporter, StateKeys};
 use ledger::Hold;
 use rating::{TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use store::journal::{Identity, JournalEntry, Kind, Namespace, Reporter, StateKeys};
 
 /// Candidates that a refusal names.
 const CANDIDATES_NAMED_MAX: usize = 5;

@@ -5,9 +5,9 @@ use crate::batch_executor::{BatchExecutor, refused, relative};
 use crate::command::Named;
 use crate::digest::Digest;
 use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
+use journal::{EntryPayload, JournalEntry, Kind, Seq};
 use ledger::{AccountKey, AccountKind, Refusal};
 use rating::{Currency, Instant, TenantId};
-use store::journal::{EntryPayload, JournalEntry, Kind, Seq};
 
 impl BatchExecutor {
     pub fn money(

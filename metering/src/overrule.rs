@@ -13,8 +13,8 @@ use crate::prepare::RatedEvent;
 use crate::reporters::rank;
 use crate::requests::{Outcome, Problem};
 use crate::void::Void;
+use journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
 use std::sync::Arc;
-use store::journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
 
 /// What others of the chain have reported of an event.
 #[derive(Debug)]

@@ -16,6 +16,8 @@ use crate::requests::{Caller, FUTURE_SECS_MAX, Problem, UsageEvent};
 use crate::standing::{self, BELOW_UNKNOWN, Open};
 use compact_str::CompactString;
 use formats::numbers::{self, Doubt};
+use journal::hash;
+use journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter, Seq};
 use ledger::Settlement;
 use rating::aggregate::Level;
 use rating::card::{Aggregation, CALL_UNIT, MeterTerms};
@@ -28,8 +30,6 @@ use rating::{
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::sync::Arc;
-use store::hash;
-use store::journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter, Seq};
 use tenants::Pricing;
 
 /// How many fallback cards may stand behind one another.

@@ -9,9 +9,9 @@ use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
+use journal::{JournalEntry, OpenLink, Reporter};
 use rating::TenantId;
 use smallvec::SmallVec;
-use store::journal::{JournalEntry, OpenLink, Reporter};
 
 /// Links of an event that an author may change.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,11 +9,11 @@ use crate::directory::record_problem;
 use crate::engine::{Engine, out_of_step};
 use crate::plan::settlement_of;
 use crate::requests::Problem;
+use catalog::Reclassification;
+use journal::{Identity, Namespace};
 use ledger::Settlement;
 use rating::Instant;
 use std::collections::HashMap;
-use store::catalog::Reclassification;
-use store::journal::{Identity, Namespace};
 use tenants::Agreement;
 
 impl Engine {

@@ -3,11 +3,11 @@
 //! others on its customer's chain that have ever reported in that root. Mostly there is only one
 //! reporter, and nobody to look for.
 
+use journal::{Journal, Name, Reporter};
 use rating::TenantId;
 use rating::aggregate::Level;
 use rating::fast::FastMap;
 use smallvec::SmallVec;
-use store::journal::{Journal, Name, Reporter};
 
 /// By root: who has ever reported usage there, by the journal, the batches under way and the
 /// present one.
@@ -118,8 +118,8 @@ pub fn rank(path: &[TenantId], reporter: Reporter) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use store::journal::Namespace;
-    use store::memory::MemoryJournal;
+    use journal::Namespace;
+    use journal::memory::MemoryJournal;
 
     #[test]
     fn others_are_those_of_the_chain_and_the_highest_comes_first() {

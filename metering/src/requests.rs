@@ -3,13 +3,13 @@
 use crate::lacks::Lack;
 use compact_str::CompactString;
 pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
+use journal::{JournalEntry, Kind, OpenLink, Seq};
 use ledger::{AccountKey, Limit, Posting};
 use rating::{
     Cents, Currency, Instant, Quantity, TenantId,
     ids::{ApiKeyId, HoldId},
 };
 use smallvec::SmallVec;
-use store::journal::{JournalEntry, Kind, OpenLink, Seq};
 use tenants::Scope;
 
 /// Bytes of one request body.

@@ -3,9 +3,9 @@
 
 use crate::engine::journal_problem;
 use crate::requests::Problem;
+use journal::{Beginning, Journal, JournalEntry};
 use rating::TenantId;
 use std::collections::HashMap;
-use store::journal::{Beginning, Journal, JournalEntry};
 
 /// Why a kept event is not rated: it is older than the records, and may have been paid for in those
 /// that are gone.

@@ -8,15 +8,15 @@
 use crate::batch_executor::BatchExecutor;
 use crate::flats;
 use crate::prepare::{ByCard, Plan, RatedEvent};
+use journal::{
+    By, Charge, ChargePricing, Counted, CounterKey, DistinctValue, DistinctValueKey, Place,
+    Restated,
+};
 use rating::segments::{Charged, Pricer};
 use rating::usage::Counter;
 use rating::{CardVersionId, Exact, Instant, Overflow, Quantity};
 use std::collections::BTreeMap;
 use std::str::Split;
-use store::journal::{
-    By, Charge, ChargePricing, Counted, CounterKey, DistinctValue, DistinctValueKey, Place,
-    Restated,
-};
 
 /// What the name of such a member begins with; no value of another one does.
 const MARK: char = '#';

@@ -13,12 +13,12 @@ use crate::digest::Digest;
 use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent};
 use crate::requests::FUTURE_SECS_MAX;
 use crate::states::States;
+use journal::{Charge, ChargePricing, CounterKey};
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Counter, CounterId};
 use rating::{Exact, Instant, Overflow, Quantity, TenantId, link, window};
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, CounterKey};
 use tenants::Agreement;
 
 /// The counter of what a commission took, whose quantity is the exact sum, and the counter that it

@@ -6,8 +6,8 @@
 //! again, unless it was taken back between them.
 
 use crate::void::Below;
+use journal::{Charge, JournalEntry, Kind, OpenLink, Place, Seq};
 use rating::{Currency, Exact, TenantId};
-use store::journal::{Charge, JournalEntry, Kind, OpenLink, Place, Seq};
 
 /// A link that cannot be charged now, with the stable code of the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! The states of one batch, by key: as they were loaded, and as its commands changed them.
 
+use journal::{
+    Amendment, Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Seq, State,
+};
 use ledger::{AccountKey, Balance, Hold};
 use rating::fast::{FastBuild, FastMap};
 use rating::usage::Counter;
@@ -7,9 +10,6 @@ use rating::{Carry, TenantId, ids::HoldId};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher, Hash, RandomState};
-use store::journal::{
-    Amendment, Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Seq, State,
-};
 
 /// States by key: as loaded, and as this batch changed them.
 #[derive(Debug, Clone)]

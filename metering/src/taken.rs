@@ -8,12 +8,12 @@ use crate::requests::Problem;
 use crate::segments::{self, Closed};
 use crate::states::States;
 use crate::void::Void;
+use journal::{By, Charge, ChargePricing, Counted, CounterKey, Place, Restated};
 use rating::compile::CompiledCard;
 use rating::segments::{Before, Change, Changed, Flats, Pricer, change};
 use rating::usage::Counter;
 use rating::{Exact, Overflow};
 use std::collections::BTreeMap;
-use store::journal::{By, Charge, ChargePricing, Counted, CounterKey, Place, Restated};
 
 /// What a counter and its price are without the event.
 #[derive(Debug, Default)]

@@ -3,6 +3,10 @@
 use crate::command::Named;
 use crate::reporters::{self, Other};
 use crate::requests::SellerCover;
+use journal::{
+    Charge, ChargePricing, CounterKey, Journal, JournalEntry, Keyed, Name, OpenLink, Place,
+    Reporter, Seq,
+};
 use ledger::Limit;
 use rating::aggregate::Level;
 use rating::card::MeterTerms;
@@ -11,10 +15,6 @@ use rating::{CardVersionId, Exact, Instant, TenantId, ids::ApiKeyId};
 use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{
-    Charge, ChargePricing, CounterKey, Journal, JournalEntry, Keyed, Name, OpenLink, Place,
-    Reporter, Seq,
-};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// What is given back on a link below.

@@ -8,16 +8,16 @@ use crate::Clock;
 use crate::mail::{self, Mailer, NotSent};
 use crate::outbox;
 use crate::post::{Poster, WebhookRequest};
+use crate::rows::NoticeRows;
+use crate::rows::{Delivery, DeliveryState, Endpoint, Target, Tried};
 use crate::signature;
+use catalog::{Actor, Catalog, CatalogError};
 use i18n::Locale;
 use rating::ids::{ContactId, EndpointId};
 use rating::{Instant, TenantId};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use store::catalog::{
-    Actor, Catalog, CatalogError, Delivery, DeliveryState, Endpoint, Target, Tried,
-};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Attempts under way at once.
@@ -108,16 +108,19 @@ impl DeliveryWorker {
         let has_mail = mailer.borrow().is_some();
         outbox::send_all(catalog, clock, has_mail).await?;
         let (now, mut begun) = (clock.now(), 0);
-        for (root, target) in catalog.targets_due(now).await? {
+        for (root, target) in NoticeRows::of(catalog).targets_due(now).await? {
             let room = self.0.room_for(root, target);
-            if room == 0 || (target.channel() == store::catalog::Channel::Mail && !has_mail) {
+            if room == 0 || (target.channel() == crate::rows::Channel::Mail && !has_mail) {
                 continue;
             }
-            for due in catalog.deliveries_due(root, target, now, room).await? {
+            for due in NoticeRows::of(catalog)
+                .deliveries_due(root, target, now, room)
+                .await?
+            {
                 let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() else {
                     return Ok(begun);
                 };
-                let Some(claimed) = catalog
+                let Some(claimed) = NoticeRows::of(catalog)
                     .claim_delivery(&due, now, now.plus_secs(CLAIM_SECS))
                     .await?
                 else {
@@ -185,7 +188,7 @@ impl Shared {
 
     async fn post(&self, delivery: &Delivery, id: EndpointId) -> Result<Outcome, CatalogError> {
         // As it is now: its URL, its secrets, whether it is on.
-        let endpoint = match self.catalog.endpoint(id).await? {
+        let endpoint = match NoticeRows::of(&self.catalog).endpoint(id).await? {
             Some(endpoint) if endpoint.active => endpoint,
             _ => {
                 return Ok(Outcome::Refused(
@@ -238,8 +241,7 @@ impl Shared {
             reason: Some(GONE.to_owned()),
             once: None,
         };
-        if self
-            .catalog
+        if NoticeRows::of(&self.catalog)
             .disable_endpoint(&actor, endpoint.id, GONE)
             .await?
         {
@@ -251,7 +253,9 @@ impl Shared {
 
     async fn mail(&self, delivery: &Delivery, id: ContactId) -> Result<Outcome, CatalogError> {
         let mailer = self.mailer.borrow().clone();
-        let (Some(mailer), Some(contact)) = (mailer, self.catalog.contact(id).await?) else {
+        let (Some(mailer), Some(contact)) =
+            (mailer, NoticeRows::of(&self.catalog).contact(id).await?)
+        else {
             return Ok(Outcome::Refused(None, "the contact is gone".to_owned()));
         };
         let locale: Locale = contact.locale.parse().unwrap_or_default();
@@ -321,7 +325,9 @@ impl Shared {
         if tried.state == DeliveryState::Failed {
             tracing::warn!(delivery = %delivery.id, kind = delivery.kind.name(), attempts = delivery.attempts, "a delivery was given up");
         }
-        self.catalog.delivery_tried(delivery, &tried, now).await
+        NoticeRows::of(&self.catalog)
+            .delivery_tried(delivery, &tried, now)
+            .await
     }
 }
 
@@ -360,8 +366,8 @@ fn next_at(delivery: &Delivery, now: Instant) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::NoticeKind;
     use rating::ids::{DeliveryId, NoticeId};
-    use store::catalog::NoticeKind;
 
     fn delivery(id: i64, attempts: u32) -> Delivery {
         Delivery {

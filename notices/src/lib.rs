@@ -14,6 +14,7 @@ pub mod mail;
 pub mod outbox;
 pub mod post;
 pub mod recorder;
+pub mod rows;
 pub mod signature;
 
 use rating::Instant;

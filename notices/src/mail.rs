@@ -1,6 +1,7 @@
 //! E-mail: the same notices in the reader's language, as text and as simple HTML, through one SMTP
 //! server.
 
+use crate::rows::NoticeKind;
 use i18n::{Arg, Locale, money, say};
 use lettre::address::AddressError;
 use lettre::message::{Mailbox, MultiPart};
@@ -9,7 +10,6 @@ use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use rating::{Cents, Currency};
 use serde_json::Value;
 use std::time::Duration;
-use store::catalog::NoticeKind;
 use url::Url;
 
 /// Of every step of a session.

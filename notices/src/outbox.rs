@@ -1,9 +1,11 @@
 //! From a notice to its deliveries: one for each endpoint and contact that wants it.
 
 use crate::Clock;
+use crate::rows::NoticeRows;
+use crate::rows::{Endpoint, NewDelivery, Notice, Target};
+use catalog::{Catalog, CatalogError};
 use rating::ids::DeliveryId;
 use serde_json::{Value, json};
-use store::catalog::{Catalog, CatalogError, Endpoint, NewDelivery, Notice, Target};
 use tenants::Tenant;
 
 /// Makes the deliveries of every notice that has none yet; how many notices there were. Without
@@ -18,7 +20,7 @@ pub async fn send_all(
 ) -> Result<usize, CatalogError> {
     let mut count = 0;
     loop {
-        let unsent = catalog.unsent_notices().await?;
+        let unsent = NoticeRows::of(catalog).unsent_notices().await?;
         if unsent.is_empty() {
             return Ok(count);
         }
@@ -52,7 +54,10 @@ async fn send(
                 to_be_tried,
             }
         };
-        for endpoint in catalog.endpoints_wanting(&tenant, notice.kind).await? {
+        for endpoint in NoticeRows::of(catalog)
+            .endpoints_wanting(&tenant, notice.kind)
+            .await?
+        {
             deliveries.push(new(
                 endpoint.root,
                 endpoint.tenant,
@@ -60,7 +65,10 @@ async fn send(
                 true,
             ));
         }
-        for contact in catalog.contacts_wanting(&tenant, notice.kind).await? {
+        for contact in NoticeRows::of(catalog)
+            .contacts_wanting(&tenant, notice.kind)
+            .await?
+        {
             deliveries.push(new(
                 contact.root,
                 contact.tenant,
@@ -73,7 +81,7 @@ async fn send(
         .iter()
         .filter(|delivery| !delivery.to_be_tried)
         .count();
-    if catalog
+    if NoticeRows::of(catalog)
         .send_notice(notice, &deliveries, clock.now())
         .await?
         && unwritten > 0

@@ -8,6 +8,9 @@
 //! hour) and tenant, however many processes count; what was told already is kept for the next time.
 
 use crate::Clock;
+use crate::rows::NoticeRows;
+use crate::rows::{Limited, Notice, NoticeKind, Reached, Threshold};
+use catalog::{Catalog, CatalogError};
 use ledger::{AccountKey, Balance};
 use metering::Engine;
 use metering::balance_monitor::{BalanceMonitor, Counts, Purpose};
@@ -17,7 +20,6 @@ use rating::ids::NoticeId;
 use rating::{Cents, Currency, Exact, Instant, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeSet, HashMap};
-use store::catalog::{Catalog, CatalogError, Limited, Notice, NoticeKind, Reached, Threshold};
 use tenants::Agreement;
 
 /// Balances read at once.
@@ -127,14 +129,16 @@ impl NoticeRecorder {
             return Ok(());
         }
         let mut marks = HashMap::new();
-        let mut page = self.catalog.thresholds(None).await?;
+        let mut page = NoticeRows::of(&self.catalog).thresholds(None).await?;
         while let Some(last) = page.last().copied() {
             marks.extend(
                 page.iter()
                     .filter_map(|row| Some((row, row.low?)))
                     .flat_map(|(row, low)| accounts_of(row).map(|account| (account, low))),
             );
-            page = self.catalog.thresholds(Some(&last)).await?;
+            page = NoticeRows::of(&self.catalog)
+                .thresholds(Some(&last))
+                .await?;
         }
         // From here on no crossing is missed: what was crossed before is seen by looking.
         self.balance_monitor().set_thresholds(
@@ -159,11 +163,13 @@ impl NoticeRecorder {
     /// # Errors
     /// As [`Self::step`].
     pub async fn sweep(&mut self) -> Result<(), Interrupted> {
-        let mut page = self.catalog.thresholds(None).await?;
+        let mut page = NoticeRows::of(&self.catalog).thresholds(None).await?;
         while let Some(last) = page.last().copied() {
             self.look_at(&page.iter().flat_map(accounts_of).collect::<Vec<_>>())
                 .await?;
-            page = self.catalog.thresholds(Some(&last)).await?;
+            page = NoticeRows::of(&self.catalog)
+                .thresholds(Some(&last))
+                .await?;
         }
         if !self.looked_at_limits {
             self.look_at_limits().await?;
@@ -184,8 +190,7 @@ impl NoticeRecorder {
     async fn look_at_limits(&self) -> Result<(), Interrupted> {
         let (mut after, platform) = (0, self.platform().await?);
         loop {
-            let page = self
-                .catalog
+            let page = NoticeRows::of(&self.catalog)
                 .limited_balances(self.clock.now(), after)
                 .await?;
             let Some(last) = page.last() else {
@@ -263,8 +268,7 @@ impl NoticeRecorder {
             return Ok(());
         };
         let (root, now, posted) = (tenant.root, self.clock.now(), balance.posted);
-        let threshold = self
-            .catalog
+        let threshold = NoticeRows::of(&self.catalog)
             .threshold(root, tenant.id, account.currency)
             .await?;
         if let Some(Threshold {
@@ -325,12 +329,12 @@ impl NoticeRecorder {
                     data,
                     created_at: now,
                 };
-                self.catalog
+                NoticeRows::of(&self.catalog)
                     .tell_reached(account.currency, reached, &notice)
                     .await?;
             }
             None if was_told => {
-                self.catalog
+                NoticeRows::of(&self.catalog)
                     .rearm(root, account.tenant, account.currency, reached)
                     .await?;
             }
@@ -411,8 +415,7 @@ impl NoticeRecorder {
         data: Value,
     ) -> Result<bool, Interrupted> {
         let (id, created_at) = (NoticeId(self.clock.id()), self.clock.now());
-        Ok(self
-            .catalog
+        Ok(NoticeRows::of(&self.catalog)
             .append_notice(&Notice {
                 id,
                 root,

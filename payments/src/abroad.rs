@@ -4,13 +4,14 @@
 
 use crate::payment_outcome::Seen;
 use crate::provider::{ForeignPayment, Payment as Shown, Provider};
+use crate::rows::PaymentRows;
+use crate::rows::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
 use crate::service::{PaymentService, unread};
 use crate::settlement::{SOURCE, Settled, overflow};
+use journal::Kind;
 use ledger::{AccountKey, Posting};
 use metering::requests::{PostPayment, Problem};
 use rating::Cents;
-use store::catalog::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
-use store::journal::Kind;
 
 /// Why a top-up failed that was paid with something else: its money is in suspense.
 pub const DOES_NOT_FIT: &str = "does_not_fit";
@@ -100,8 +101,7 @@ impl PaymentService {
         let row = match row {
             Some(row) => row,
             None => {
-                let found = match self
-                    .catalog
+                let found = match PaymentRows::of(&self.catalog)
                     .top_up_by_payment(&seen.id)
                     .await
                     .map_err(unread)?
@@ -116,7 +116,11 @@ impl PaymentService {
                     return Ok(Some(Settled::NotOurs("no top-up asked for it")));
                 };
                 let row = self.new_payment(&seen.id, &top_up, top_up.currency, false);
-                if !self.catalog.create_payment(&row).await.map_err(unread)? {
+                if !PaymentRows::of(&self.catalog)
+                    .create_payment(&row)
+                    .await
+                    .map_err(unread)?
+                {
                     return Ok(None);
                 }
                 row
@@ -140,8 +144,7 @@ impl PaymentService {
             change: None,
             notices: self.told(&row, &after, None),
         };
-        let written = self
-            .catalog
+        let written = PaymentRows::of(&self.catalog)
             .put_settlement(&self.actor("seen at the payment provider"), &settlement)
             .await
             .map_err(unread)?;
@@ -158,7 +161,10 @@ impl PaymentService {
         let Settled::Done(payment) = settled else {
             return Ok(());
         };
-        let found = self.catalog.top_up(top_up.id).await.map_err(unread)?;
+        let found = PaymentRows::of(&self.catalog)
+            .top_up(top_up.id)
+            .await
+            .map_err(unread)?;
         let Some(before) =
             found.filter(|found| found.state == TopUpState::Pending && !payment.is_own)
         else {
@@ -174,7 +180,7 @@ impl PaymentService {
             ..before.clone()
         };
         // Who changed it meanwhile knows more.
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .put_top_up(&before, &after)
             .await
             .map_err(unread)?;

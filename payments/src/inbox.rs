@@ -1,9 +1,11 @@
 //! What a provider tells us is kept before it is answered. All that comes in at once is kept in one
 //! transaction, so that many messages beside heavy traffic cost few commits.
 
+use crate::rows::PaymentRows;
+use crate::rows::ProviderEvent;
+use catalog::Catalog;
 use metering::requests::Problem;
 use std::sync::Arc;
-use store::catalog::{Catalog, ProviderEvent};
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
 /// Messages that may wait to be kept; further ones are refused, and told again by the provider.
@@ -58,7 +60,9 @@ impl Inbox {
 async fn keep(catalog: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Message>>) {
     let messages = std::iter::from_fn(|| waiting.try_recv().ok()).take(TOGETHER_MAX);
     let (events, replies): (Vec<_>, Vec<_>) = messages.unzip();
-    let kept = catalog.keep_provider_events(&events).await;
+    let kept = PaymentRows::of(&catalog)
+        .keep_provider_events(&events)
+        .await;
     if let Err(error) = &kept {
         tracing::error!(%error, messages = events.len(), "messages of the payment provider were \
             not kept");
@@ -72,10 +76,11 @@ async fn keep(catalog: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Mess
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rows::EventState;
+    use catalog::{Actor, NewTenant};
+    use db::Db;
     use rating::ids::ApiKeyId;
     use rating::{Instant, TenantId};
-    use store::catalog::{Actor, EventState, NewTenant};
-    use store::db::Db;
     use tenants::{ApiKey, Scope, Tenant, TenantKind};
 
     fn event(id: &str) -> ProviderEvent {
@@ -160,7 +165,7 @@ mod tests {
         for put in many.into_iter().skip(1) {
             put.await.unwrap().unwrap();
         }
-        let kept = catalog
+        let kept = PaymentRows::of(&catalog)
             .due_provider_events(Instant(2), 1_000)
             .await
             .unwrap()

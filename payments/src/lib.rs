@@ -13,6 +13,7 @@ pub mod payouts;
 pub mod provider;
 pub mod reconcile;
 pub mod refund;
+pub mod rows;
 pub mod secret;
 pub mod service;
 pub mod settlement;

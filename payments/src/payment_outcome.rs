@@ -5,9 +5,9 @@
 //! what is posted already.
 
 use crate::provider::{DisputeStatus, Payment, PaymentStatus};
+use journal::Kind;
 use ledger::{AccountKey, AccountKind, Posting};
 use rating::{Cents, Currency, Overflow, TenantId};
-use store::journal::Kind;
 
 /// What a payment has come to, or shall come to, on each account. The root's external account has
 /// the opposite of the sum.
@@ -227,7 +227,7 @@ impl Owner {
 }
 
 /// How a statement names a step from what was seen before to what is seen now.
-pub fn kind_of(before: &store::catalog::Payment, after: &Standing, seen: &Seen) -> Kind {
+pub fn kind_of(before: &crate::rows::Payment, after: &Standing, seen: &Seen) -> Kind {
     if before.received != seen.received {
         Kind::TopUp
     } else if before.refunded != seen.refunded {

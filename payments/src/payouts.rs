@@ -45,13 +45,13 @@ pub use withheld::{Because, Withheld};
 pub(crate) use steps::steps;
 
 use crate::provider::{Provider, ProviderError};
+use catalog::{Catalog, CatalogError};
+use journal::{Journal, JournalError};
 use ledger::AccountKey;
 use metering::Engine;
 use metering::requests::Problem;
 use rating::{Currency, Overflow, TenantId};
 use std::sync::Arc;
-use store::catalog::{Catalog, CatalogError};
-use store::journal::{Journal, JournalError};
 use tenants::Tenant;
 
 /// Ids come from the application.

@@ -2,13 +2,14 @@
 
 use crate::payment_outcome::Seen;
 use crate::provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
+use crate::rows::Payment;
+use crate::rows::PaymentRows;
 use crate::service::{PaymentService, provider_problem, unread};
+use journal::{Identity, Namespace};
 use ledger::AccountKey;
 use metering::requests::Problem;
 use rating::{Cents, Currency, Instant, TenantId};
 use std::collections::BTreeSet;
-use store::catalog::Payment;
-use store::journal::{Identity, Namespace};
 
 /// Pages of moves that one comparison reads.
 const PAGES_MAX: usize = 1_000;
@@ -75,7 +76,7 @@ impl PaymentService {
             }
         }
         payments.extend(
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .payments_changed(from, until)
                 .await
                 .map_err(unread)?,
@@ -198,10 +199,12 @@ impl PaymentService {
             Err(ProviderError::NotFound | ProviderError::Uncountable(_)) => return Ok(()),
             Err(error) => return Err(provider_problem(&error)),
         };
-        let row = self.catalog.payment(id).await.map_err(unread)?;
+        let row = PaymentRows::of(&self.catalog)
+            .payment(id)
+            .await
+            .map_err(unread)?;
         let is_asked_for = row.is_some()
-            || self
-                .catalog
+            || PaymentRows::of(&self.catalog)
                 .top_up_by_payment(id)
                 .await
                 .map_err(unread)?
@@ -259,7 +262,11 @@ impl PaymentService {
         else {
             return Ok(false);
         };
-        Ok(self.catalog.top_up(id).await.map_err(unread)?.is_some())
+        Ok(PaymentRows::of(&self.catalog)
+            .top_up(id)
+            .await
+            .map_err(unread)?
+            .is_some())
     }
 
     /// What the journal says of a payment, whatever its row says.

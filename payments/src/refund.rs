@@ -2,12 +2,14 @@
 //! given back to the balance.
 
 use crate::provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
+use crate::rows::PaymentRows;
+use crate::rows::{Created, Payment, Refund, RefundState, TopUp};
 use crate::service::{PaymentService, again_secs, code_of, provider_problem, unread};
 use crate::settlement::Settled;
+use catalog::Actor;
 use metering::requests::Problem;
 use rating::Cents;
 use rating::ids::RefundId;
-use store::catalog::{Actor, Created, Payment, Refund, RefundState, TopUp};
 
 /// What is to be given back.
 #[derive(Debug, Clone)]
@@ -51,8 +53,7 @@ impl PaymentService {
     pub async fn refund(&self, actor: &Actor, new: NewRefund<'_>) -> Result<Refund, Problem> {
         self.provider()?;
         let asked = self.new_refund(&new).await?;
-        let refund = match self
-            .catalog
+        let refund = match PaymentRows::of(&self.catalog)
             .create_refund(actor, &asked)
             .await
             .map_err(unread)?
@@ -73,8 +74,7 @@ impl PaymentService {
     /// The payment to give back from, and what is left of it: the top-up's own money, or money that
     /// names it and fits no top-up.
     async fn refundable(&self, new: &NewRefund<'_>) -> Result<(Payment, Cents), Problem> {
-        let rows = self
-            .catalog
+        let rows = PaymentRows::of(&self.catalog)
             .payments_of(new.top_up.id)
             .await
             .map_err(unread)?;
@@ -124,8 +124,7 @@ impl PaymentService {
     }
 
     async fn new_refund(&self, new: &NewRefund<'_>) -> Result<Refund, Problem> {
-        let (row, left) = match self
-            .catalog
+        let (row, left) = match PaymentRows::of(&self.catalog)
             .refund_by_request(new.top_up.root, &new.request_key)
             .await
             .map_err(unread)?
@@ -208,8 +207,7 @@ impl PaymentService {
             // The key may be forgotten there, and asking again could pay twice. The provider shows
             // every refund.
             self.settle(&refund.payment, None).await?;
-            let seen = self
-                .catalog
+            let seen = PaymentRows::of(&self.catalog)
                 .refund(refund.id)
                 .await
                 .map_err(unread)?
@@ -230,8 +228,7 @@ impl PaymentService {
                     })
                     .await?;
                 self.settle(&refund.payment, None).await?;
-                Ok(self
-                    .catalog
+                Ok(PaymentRows::of(&self.catalog)
                     .refund(sent.id)
                     .await
                     .map_err(unread)?
@@ -272,11 +269,14 @@ impl PaymentService {
             ..before.clone()
         };
         change(&mut after);
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .put_refund(&self.actor("refund"), before, &after)
             .await
             .map_err(unread)?;
-        let now = self.catalog.refund(before.id).await.map_err(unread)?;
+        let now = PaymentRows::of(&self.catalog)
+            .refund(before.id)
+            .await
+            .map_err(unread)?;
         now.ok_or_else(|| Problem::new("not_found", "the refund is gone"))
     }
 }

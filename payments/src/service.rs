@@ -6,13 +6,15 @@
 use crate::inbox::Inbox;
 use crate::payouts::Payouts;
 use crate::provider::{CallKey, CheckoutRequest, Method, Provider, ProviderError, Session};
+use crate::rows::PaymentRows;
+use crate::rows::{Created, Origin, TopUp, TopUpState};
+use catalog::{Actor, Catalog, CatalogError};
 use metering::Engine;
 use metering::requests::Problem;
 use rating::ids::TopUpId;
 use rating::{Cents, Currency, Instant, TenantId};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::catalog::{Actor, Catalog, CatalogError, Created, Origin, TopUp, TopUpState};
 use tenants::Tenant;
 use tokio::sync::Notify;
 
@@ -204,8 +206,7 @@ impl PaymentService {
     pub async fn checkout(&self, actor: &Actor, new: NewCheckout<'_>) -> Result<TopUp, Problem> {
         self.provider()?;
         let asked = self.new_top_up(&new).await?;
-        let found = match self
-            .catalog
+        let found = match PaymentRows::of(&self.catalog)
             .create_top_up(actor, &asked)
             .await
             .map_err(unread)?
@@ -297,8 +298,7 @@ impl PaymentService {
 
     /// Who keeps the methods of this balance at the provider, if there is one yet.
     async fn customer_of(&self, new: &NewCheckout<'_>) -> Result<Option<String>, Problem> {
-        let auto = self
-            .catalog
+        let auto = PaymentRows::of(&self.catalog)
             .auto_top_up(new.tenant.id, new.currency)
             .await
             .map_err(unread)?;
@@ -349,15 +349,13 @@ impl PaymentService {
             }
             Err(_) => after.next_at = Some(now.plus_secs(again_secs(after.attempts))),
         }
-        if !self
-            .catalog
+        if !PaymentRows::of(&self.catalog)
             .put_top_up(&top_up, &after)
             .await
             .map_err(unread)?
         {
             // Another process asked as well, with the same key: it got the same page.
-            return self
-                .catalog
+            return PaymentRows::of(&self.catalog)
                 .top_up(top_up.id)
                 .await
                 .map_err(unread)?

@@ -11,15 +11,15 @@ use crate::payment_outcome::{Owner, Seen, Standing, kind_of};
 use crate::provider::{
     Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
 };
+use crate::rows::PaymentRows;
+use crate::rows::{Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
 use crate::service::{PaymentService, provider_problem, unread};
 use ledger::{AccountKey, Limit};
 use metering::requests::{PostPayment, Problem};
+use notices::rows::{Notice, NoticeKind};
 use rating::ids::NoticeId;
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use serde_json::json;
-use store::catalog::{
-    Notice, NoticeKind, Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState,
-};
 
 /// Looks at one payment until nobody else interferes.
 const LOOKS_MAX: usize = 10;
@@ -49,7 +49,10 @@ impl PaymentService {
     pub async fn settle(&self, payment: &str, with: Option<&Refund>) -> Result<Settled, Problem> {
         let provider = self.provider()?;
         for _ in 0..LOOKS_MAX {
-            let row = self.catalog.payment(payment).await.map_err(unread)?;
+            let row = PaymentRows::of(&self.catalog)
+                .payment(payment)
+                .await
+                .map_err(unread)?;
             let shown = match provider.payment(payment).await {
                 Ok(shown) => shown,
                 Err(ProviderError::NotFound) => {
@@ -69,7 +72,14 @@ impl PaymentService {
             let row = match row {
                 Some(row) => row,
                 None => match self.attribute(&**provider, &shown).await? {
-                    Some(row) if self.catalog.create_payment(&row).await.map_err(unread)? => row,
+                    Some(row)
+                        if PaymentRows::of(&self.catalog)
+                            .create_payment(&row)
+                            .await
+                            .map_err(unread)? =>
+                    {
+                        row
+                    }
                     Some(_) => continue,
                     None => return Ok(Settled::NotOurs("no top-up asked for it")),
                 },
@@ -192,7 +202,10 @@ impl PaymentService {
         after: &Payment,
         shown: &Shown,
     ) -> Result<bool, Problem> {
-        let top_up = self.catalog.top_up(before.top_up).await.map_err(unread)?;
+        let top_up = PaymentRows::of(&self.catalog)
+            .top_up(before.top_up)
+            .await
+            .map_err(unread)?;
         let changed = match &top_up {
             Some(top_up) if after.is_own => self.followed(top_up, shown).await?,
             _ => None,
@@ -216,14 +229,13 @@ impl PaymentService {
             change: change.map(|(before, after)| after.change("update", Some(before))),
             notices: self.told(before, after, change),
         };
-        match self
-            .catalog
+        match PaymentRows::of(&self.catalog)
             .put_settlement(&self.actor("seen at the payment provider"), &settlement)
             .await
         {
             Ok(written) => Ok(written),
             // Its top-up changed meanwhile.
-            Err(store::catalog::CatalogError::Conflict { .. }) => Ok(false),
+            Err(catalog::CatalogError::Conflict { .. }) => Ok(false),
             Err(error) => Err(unread(error)),
         }
     }
@@ -364,8 +376,7 @@ impl PaymentService {
 
     /// Refunds of ours that count and that the provider does not show yet.
     async fn unsent(&self, shown: &Shown, with: Option<&Refund>) -> Result<Cents, Problem> {
-        let ours = self
-            .catalog
+        let ours = PaymentRows::of(&self.catalog)
             .refunds_of_payment(&shown.id)
             .await
             .map_err(unread)?;
@@ -384,8 +395,7 @@ impl PaymentService {
 
     /// What became of our own refunds.
     async fn follow_refunds(&self, shown: &Shown) -> Result<(), Problem> {
-        for refund in self
-            .catalog
+        for refund in PaymentRows::of(&self.catalog)
             .refunds_of_payment(&shown.id)
             .await
             .map_err(unread)?
@@ -411,7 +421,7 @@ impl PaymentService {
                 ..refund.clone()
             };
             // Somebody else writing the same is as good.
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .put_refund(&self.actor("seen at the payment provider"), &refund, &after)
                 .await
                 .map_err(unread)?;
@@ -426,8 +436,7 @@ impl PaymentService {
         provider: &dyn Provider,
         shown: &Shown,
     ) -> Result<Option<Payment>, Problem> {
-        let found = match self
-            .catalog
+        let found = match PaymentRows::of(&self.catalog)
             .top_up_by_payment(&shown.id)
             .await
             .map_err(unread)?
@@ -453,8 +462,7 @@ impl PaymentService {
                 updated_at: self.now(),
                 ..top_up.clone()
             };
-            if !self
-                .catalog
+            if !PaymentRows::of(&self.catalog)
                 .put_top_up(&top_up, &bound)
                 .await
                 .map_err(unread)?
@@ -523,8 +531,7 @@ impl PaymentService {
             .await
             .map_err(|error| provider_problem(&error))?;
         if let Some(session) = &session
-            && let Some(top_up) = self
-                .catalog
+            && let Some(top_up) = PaymentRows::of(&self.catalog)
                 .top_up_by_session(&session.id)
                 .await
                 .map_err(unread)?
@@ -540,7 +547,11 @@ impl PaymentService {
         let Some(id) = reference.and_then(|reference| reference.parse().ok()) else {
             return Ok(None);
         };
-        let Some(top_up) = self.catalog.top_up(id).await.map_err(unread)? else {
+        let Some(top_up) = PaymentRows::of(&self.catalog)
+            .top_up(id)
+            .await
+            .map_err(unread)?
+        else {
             return Ok(None);
         };
         let origin = if session.is_some() {
@@ -589,7 +600,7 @@ impl PaymentService {
             after.url = None;
         }
         // Who changed it meanwhile knows more.
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .put_top_up(top_up, &after)
             .await
             .map_err(unread)?;

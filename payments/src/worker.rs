@@ -2,6 +2,8 @@
 //! processes share it; a guarded change of the row says whose turn it is.
 
 use crate::provider::{Event, Object, ProviderError};
+use crate::rows::PaymentRows;
+use crate::rows::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
 use crate::service::{PaymentService, again_secs, unread};
 use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};
@@ -11,7 +13,6 @@ use rating::Instant;
 use rating::ids::NoticeId;
 use serde_json::json;
 use std::time::Duration;
-use store::catalog::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
 use supervisor::{CancellationToken, Rounds};
 
 /// Rows taken at once, and calls under way at once.
@@ -135,8 +136,7 @@ impl PaymentService {
     /// `unavailable`.
     pub async fn round(&self) -> Result<Round, Problem> {
         let mut round = Round::default();
-        let events = self
-            .catalog
+        let events = PaymentRows::of(&self.catalog)
             .due_provider_events(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?;
@@ -152,8 +152,7 @@ impl PaymentService {
                 None => {}
             }
         }
-        for top_up in self
-            .catalog
+        for top_up in PaymentRows::of(&self.catalog)
             .due_top_ups(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?
@@ -167,18 +166,16 @@ impl PaymentService {
                 round.failed += 1;
             }
         }
-        for refund in self
-            .catalog
+        for refund in PaymentRows::of(&self.catalog)
             .due_refunds(self.now(), TAKEN_MAX)
             .await
             .map_err(unread)?
         {
-            let taken = store::catalog::Refund {
+            let taken = crate::rows::Refund {
                 next_at: Some(self.now().plus_secs(TAKEN_SECS)),
                 ..refund.clone()
             };
-            if !self
-                .catalog
+            if !PaymentRows::of(&self.catalog)
                 .put_refund(&self.actor("refund"), &refund, &taken)
                 .await
                 .map_err(unread)?
@@ -186,7 +183,11 @@ impl PaymentService {
                 continue;
             }
             round.refunds += 1;
-            let Some(refund) = self.catalog.refund(refund.id).await.map_err(unread)? else {
+            let Some(refund) = PaymentRows::of(&self.catalog)
+                .refund(refund.id)
+                .await
+                .map_err(unread)?
+            else {
                 continue;
             };
             if let Err(problem) = self.give_back(refund).await {
@@ -204,15 +205,17 @@ impl PaymentService {
             updated_at: now,
             ..top_up.clone()
         };
-        if !self
-            .catalog
+        if !PaymentRows::of(&self.catalog)
             .put_top_up(&top_up, &taken)
             .await
             .map_err(unread)?
         {
             return Ok(None);
         }
-        self.catalog.top_up(top_up.id).await.map_err(unread)
+        PaymentRows::of(&self.catalog)
+            .top_up(top_up.id)
+            .await
+            .map_err(unread)
     }
 
     async fn look_at(&self, top_up: TopUp) -> Result<(), Problem> {
@@ -237,8 +240,7 @@ impl PaymentService {
             attempts: event.attempts + 1,
             ..event.clone()
         };
-        if !self
-            .catalog
+        if !PaymentRows::of(&self.catalog)
             .put_provider_event(&event, &taken)
             .await
             .map_err(unread)?
@@ -262,7 +264,7 @@ impl PaymentService {
             }
         };
         let done = state != EventState::Waiting;
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .put_provider_event(
                 &taken,
                 &ProviderEvent {
@@ -375,7 +377,10 @@ impl PaymentService {
     }
 
     async fn follow_session(&self, id: &str) -> Result<Verdict, Problem> {
-        let mut found = self.catalog.top_up_by_session(id).await.map_err(unread)?;
+        let mut found = PaymentRows::of(&self.catalog)
+            .top_up_by_session(id)
+            .await
+            .map_err(unread)?;
         if found.is_none() {
             let session = match self.provider()?.session(id).await {
                 Ok(session) => session,
@@ -389,7 +394,10 @@ impl PaymentService {
                 .reference
                 .and_then(|reference| reference.parse().ok());
             if let Some(reference) = reference
-                && let Some(top_up) = self.catalog.top_up(reference).await.map_err(unread)?
+                && let Some(top_up) = PaymentRows::of(&self.catalog)
+                    .top_up(reference)
+                    .await
+                    .map_err(unread)?
                 && top_up.session.is_none()
                 && top_up.origin == Origin::Checkout
             {
@@ -399,8 +407,7 @@ impl PaymentService {
                     updated_at: self.now(),
                     ..top_up.clone()
                 };
-                if !self
-                    .catalog
+                if !PaymentRows::of(&self.catalog)
                     .put_top_up(&top_up, &named)
                     .await
                     .map_err(unread)?
@@ -410,7 +417,10 @@ impl PaymentService {
                         "the top-up changed at the same time; try again",
                     ));
                 }
-                found = self.catalog.top_up(top_up.id).await.map_err(unread)?;
+                found = PaymentRows::of(&self.catalog)
+                    .top_up(top_up.id)
+                    .await
+                    .map_err(unread)?;
             }
         }
         match found {
@@ -425,7 +435,10 @@ impl PaymentService {
     /// As [`Self::poll`].
     pub async fn poll_if_due(&self) -> Result<(), Problem> {
         let now = self.now();
-        let last = self.catalog.provider_polled_at().await.map_err(unread)?;
+        let last = PaymentRows::of(&self.catalog)
+            .provider_polled_at()
+            .await
+            .map_err(unread)?;
         if last.is_some_and(|last| last.plus_secs(POLL_SECS) > now) {
             return Ok(());
         }
@@ -433,7 +446,7 @@ impl PaymentService {
             last.plus_secs(-POLL_OVERLAP_SECS)
         }))
         .await?;
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .set_provider_polled_at(now)
             .await
             .map_err(unread)
@@ -453,8 +466,7 @@ impl PaymentService {
                 .map_err(|error| crate::service::provider_problem(&error))?;
             let mut missed = Vec::new();
             for event in &page.data {
-                if !self
-                    .catalog
+                if !PaymentRows::of(&self.catalog)
                     .knows_provider_event(&event.id)
                     .await
                     .map_err(unread)?
@@ -463,7 +475,7 @@ impl PaymentService {
                 }
             }
             found += missed.len();
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .keep_provider_events(&missed)
                 .await
                 .map_err(unread)?;

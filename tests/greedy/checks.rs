@@ -1,11 +1,11 @@
 //! What must be true of a root, whatever the keys below it did: read from its records alone.
 
 use super::subtree::{Call, Subtree, Terms};
+use journal::{Charge, ChargePricing, JournalEntry, Kind, Namespace, Seq};
 use ledger::{AccountKey, LinkCharge};
 use rating::usage::CounterId;
 use rating::{Cents, Currency, Exact, Instant, TenantId};
 use std::collections::{BTreeMap, HashSet};
-use store::journal::{Charge, ChargePricing, JournalEntry, Kind, Namespace, Seq};
 
 /// One root and its records, oldest first.
 pub struct Books<'a> {

@@ -34,11 +34,11 @@ use centwise_tests::served::{Asking, Served};
 use centwise_tests::{instant, prices, read_all};
 use checks::{Books, CHECKS};
 use futures_util::{StreamExt as _, stream};
+use journal::JournalEntry;
 use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use store::journal::JournalEntry;
 use subtree::Subtree;
 
 const SEEDS: Range<u64> = 0..2000;

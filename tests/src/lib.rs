@@ -9,9 +9,9 @@
 pub mod dice;
 pub mod served;
 
+use journal::{EntryQuery, Journal, JournalEntry, Of};
 use rating::Instant;
 use serde_json::{Value, json};
-use store::journal::{EntryQuery, Journal, JournalEntry, Of};
 
 /// The instant at which every world begins.
 pub const NOW: &str = "2026-11-20T12:00:00Z";

@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, header};
 use hyper_util::rt::TokioIo;
+use payments::rows::PaymentRows;
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -151,7 +152,7 @@ enum Books {
     Embedded(tempfile::TempDir),
     Postgres(test_postgres::Database),
     /// What a backup of one was restored into.
-    Restored(store::backup::Scratch),
+    Restored(transfer::backup::Scratch),
 }
 
 impl Served {
@@ -289,8 +290,7 @@ impl Served {
         for look in 1..=400 {
             let is_idle = app.payments.round().await.unwrap().is_idle();
             if is_idle
-                && app
-                    .catalog
+                && PaymentRows::of(&app.catalog)
                     .inbox_look(rating::Instant(0))
                     .await
                     .unwrap()
@@ -324,7 +324,7 @@ impl Served {
                     self.admin.address.port()
                 );
                 Books::Restored(
-                    store::backup::Scratch::create(self.url(), &name)
+                    transfer::backup::Scratch::create(self.url(), &name)
                         .await
                         .unwrap(),
                 )

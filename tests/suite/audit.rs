@@ -2,11 +2,11 @@
 //! keeps: on every journal the same, apart from the journal's own `verify`.
 
 use centwise_tests::read_all;
+use journal::{CounterKey, EntryPayload, Journal, JournalEntry, Kind, Seq, StateKeys};
 use ledger::{AccountKey, Balance, LinkCharge};
 use rating::usage::Counter;
 use rating::{Carry, Cents, Currency, Exact, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, HashMap};
-use store::journal::{CounterKey, EntryPayload, Journal, JournalEntry, Kind, Seq, StateKeys};
 
 /// What the records come to.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -3,11 +3,18 @@
 
 use crate::cashier::payouts_by;
 use crate::world::{Backend, World, on_every_journal, prices};
+use catalog::Period;
 use metering::requests::{MoneyKind, Problem};
+use notices::rows::NoticeKind;
+use notices::rows::NoticeRows;
 use payments::auto::AutoTerms;
 use payments::payouts::{bank_account, default_settings};
 use payments::provider::{Hook, Provider};
 use payments::refund::NewRefund;
+use payments::rows::PaymentRows;
+use payments::rows::{
+    AutoState, AutoTopUp, PayoutMethod, PayoutSettings, PayoutState, RefundState, TopUp, TopUpState,
+};
 use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::ids::TopUpId;
@@ -17,10 +24,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::catalog::{
-    AutoState, AutoTopUp, NoticeKind, PayoutMethod, PayoutSettings, PayoutState, Period,
-    RefundState, TopUp, TopUpState,
-};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Fault};
 
 on_every_journal!(
@@ -165,8 +168,7 @@ impl Shop {
     }
 
     async fn auto(&self) -> AutoTopUp {
-        self.world
-            .catalog
+        PaymentRows::of(&self.world.catalog)
             .auto_top_up(self.world.tenant("acme-42").id, EUR)
             .await
             .unwrap()
@@ -293,7 +295,10 @@ impl Shop {
 
     /// Why its automatic top-up is paused, as often as somebody was told.
     async fn told_of_pauses(&self) -> Vec<String> {
-        let notices = self.world.catalog.unsent_notices().await.unwrap();
+        let notices = NoticeRows::of(&self.world.catalog)
+            .unsent_notices()
+            .await
+            .unwrap();
         let pauses = notices
             .iter()
             .filter(|notice| notice.kind == NoticeKind::AutoTopUpPaused);
@@ -687,7 +692,11 @@ async fn what_goes_back_of_a_page_starts_no_charge(backend: Backend) {
     shop.hear_all().await;
     shop.spend(6000).await;
     assert_eq!(shop.balance().await, 3000);
-    let top_up = shop.world.catalog.top_up(page.id).await.unwrap().unwrap();
+    let top_up = PaymentRows::of(&shop.world.catalog)
+        .top_up(page.id)
+        .await
+        .unwrap()
+        .unwrap();
     let (cents, reason, request_key) = (
         Some(Cents(2000)),
         "goodwill".to_owned(),
@@ -745,8 +754,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         bank,
         ..default_settings(&muster, EUR, PayoutMethod::Bank)
     };
-    world
-        .catalog
+    PaymentRows::of(&world.catalog)
         .put_payout_settings(&world.actor(), &settings)
         .await
         .unwrap();
@@ -756,8 +764,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         .run(&world.actor(), None, 10, false, world.now())
         .await
         .unwrap();
-    let due = world
-        .catalog
+    let due = PaymentRows::of(&world.catalog)
         .payouts_below(&world.platform, None, Period::default(), None, 10)
         .await
         .unwrap()
@@ -798,9 +805,7 @@ async fn a_refunded_automatic_top_up_pauses_the_setting(backend: Backend) {
         assert_eq!((shop.charged(), shop.balance().await), (charged + 1, 6000));
         let payment = shop.payment_of(5000);
         if by_api {
-            let top_up = shop
-                .world
-                .catalog
+            let top_up = PaymentRows::of(&shop.world.catalog)
                 .top_up_by_payment(&payment)
                 .await
                 .unwrap()
@@ -908,7 +913,11 @@ async fn who_is_closed_or_has_no_agreement_is_not_charged(backend: Backend) {
         shop.fake.settle(&shop.payment_of(2500), true);
         shop.hear_all().await;
         assert_eq!(shop.balance().await, 3000);
-        let top_up = shop.world.catalog.top_up(way.id).await.unwrap().unwrap();
+        let top_up = PaymentRows::of(&shop.world.catalog)
+            .top_up(way.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(top_up.state, TopUpState::Succeeded);
         let new = NewRefund {
             top_up: &top_up,

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::backup::Scratch;
 use tokio::process::Command;
+use transfer::backup::Scratch;
 
 /// The command, and a secret that a server's environment would have.
 fn centwise(args: &[&str]) -> Command {

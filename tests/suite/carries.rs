@@ -3,9 +3,9 @@
 //! calls over many customers.
 
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
+use journal::Kind;
 use rating::TenantId;
 use serde_json::json;
-use store::journal::Kind;
 
 on_every_journal!(
     calls_spread_over_many_customers_are_paid_for,

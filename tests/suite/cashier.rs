@@ -3,13 +3,15 @@
 
 use crate::payee::Payer;
 use crate::world::{Backend, World};
+use catalog::Period;
 use jiff::tz::TimeZone;
 use payments::payouts::{Calendar, Error, Outcome, Payouts, default_settings};
 use payments::provider::Provider;
+use payments::rows::PaymentRows;
+use payments::rows::{Payout, PayoutMethod, PayoutSettings};
 use rating::{Cents, Currency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use store::catalog::{Payout, PayoutMethod, PayoutSettings, Period};
 
 pub const DAY: i64 = 86_400;
 pub const EUR: Currency = Currency::EUR;
@@ -64,9 +66,7 @@ impl Cashier {
             minimum: Cents(100),
             ..default_settings(&tenant, EUR, method)
         };
-        let settings = self
-            .world
-            .catalog
+        let settings = PaymentRows::of(&self.world.catalog)
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -126,9 +126,7 @@ impl Cashier {
 
     /// Every payout, oldest first.
     pub async fn all(&self) -> Vec<Payout> {
-        let mut found = self
-            .world
-            .catalog
+        let mut found = PaymentRows::of(&self.world.catalog)
             .payouts_below(&self.world.platform, None, Period::default(), None, 100)
             .await
             .unwrap()

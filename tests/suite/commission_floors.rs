@@ -2,8 +2,8 @@
 //! it has approved.
 
 use crate::world::{Backend, World, on_every_journal, per_unit};
+use catalog::Actor;
 use serde_json::json;
-use store::catalog::Actor;
 
 on_every_journal!(
     the_seller_above_gets_at_least_the_floor,

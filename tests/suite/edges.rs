@@ -8,14 +8,14 @@
 use crate::histories::number;
 use crate::world::{Backend, World, one_rate, per_unit};
 use centwise_tests::dice::Dice;
+use journal::{
+    Batch, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, State, StateKeys,
+};
+use journal_sqlite::JournalOptions;
 use ledger::{AccountKey, AccountKind, Balance, Posting};
 use metering::requests::{MoneyKind, PostPayment};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde_json::json;
-use store::journal::{
-    Batch, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq, State, StateKeys,
-};
-use store::sqlite::JournalOptions;
 
 const HISTORIES: u64 = 200;
 const OPERATIONS: u64 = 14;

@@ -4,6 +4,7 @@
 
 use crate::faulty::{Fault, Faulty, Stage};
 use crate::world::{World, prices};
+use journal::Lanes;
 use metering::requests::{EventAnswer, Outcome, Problem};
 use rating::TenantId;
 use rating::fast::FastBuild;
@@ -12,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use store::journal::Lanes;
 use tokio::task::JoinHandle;
 
 /// Far more than anything here takes by itself.

@@ -2,15 +2,15 @@
 //! again. With lanes it is locked by root, as a database is.
 
 use async_trait::async_trait;
+use journal::memory::MemoryJournal;
+use journal::{
+    Batch, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Lanes, Locking, Name,
+    Namespace, Placed, Reporter, Result, State, StateKeys,
+};
 use ledger::Hold;
 use rating::{Instant, TenantId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use store::journal::{
-    Batch, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Lanes, Locking, Name,
-    Namespace, Placed, Reporter, Result, State, StateKeys,
-};
-use store::memory::MemoryJournal;
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,8 @@
 
 use crate::price_changes::verified;
 use crate::world::{Backend, World, on_every_journal, one_rate, per_unit};
+use journal_sqlite::JournalOptions;
 use serde_json::{Value, json};
-use store::sqlite::JournalOptions;
 
 on_every_journal!(
     a_dearer_flat_of_another_version_is_due_by_the_difference,

@@ -522,7 +522,7 @@ async fn hundreds_of_holds_end_at_once(backend: Backend) {
     let expired = audited
         .records
         .iter()
-        .filter(|record| record.kind == store::journal::Kind::HoldExpired)
+        .filter(|record| record.kind == journal::Kind::HoldExpired)
         .count();
     assert_eq!(expired, count);
 }

@@ -7,12 +7,12 @@
 
 use crate::process::Process;
 use crate::served::Asking;
+use db::{Db, PostgresOptions};
+use journal::Check;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use store::db::{Db, PostgresOptions};
-use store::journal::Check;
 
 const ROUNDS: u64 = 3;
 const WRITERS: usize = 6;
@@ -207,7 +207,7 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
         let (unsure, posted_before) = resend(&process.admin, &ledger, round).await;
         check(&process.admin, &ledger).await;
         assert_sound(
-            store::sqlite::verify_file(&data_dir.path().join("centwise.db"))
+            transfer::audit::verify_file(&data_dir.path().join("centwise.db"))
                 .await
                 .unwrap(),
         );
@@ -282,7 +282,7 @@ async fn nothing_is_lost_or_doubled_by_two_servers_on_postgres() {
         let db = Db::open_postgres(url, &PostgresOptions::default())
             .await
             .unwrap();
-        assert_sound(store::postgres::verify_database(&db).await.unwrap());
+        assert_sound(transfer::audit::verify_database(&db).await.unwrap());
         let sent = ledger.lock().unwrap().events.len();
         println!(
             "round {}: {sent} events so far, {unsure} not acknowledged, of which {posted_before} \

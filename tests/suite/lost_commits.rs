@@ -4,10 +4,11 @@
 use crate::moves::centwise;
 use crate::process::Process;
 use crate::world::{Backend, World};
+use db::{Db, unfit};
+use journal::{EntryQuery, Journal as _, Of};
+use journal_sqlite::SqliteJournal;
 use std::path::{Path, PathBuf};
-use store::db::{Db, unfit};
-use store::journal::{EntryQuery, Journal as _, Of};
-use store::sqlite::{SqliteJournal, verify_file};
+use transfer::audit::verify_file;
 
 const DAMAGES: usize = 50;
 
@@ -63,15 +64,10 @@ async fn opened(file: &Path) -> Result<(usize, usize), String> {
         .unwrap()
         .first()
         .map_or(0, |record| record.seq.0);
-    let records = store::catalog::Catalog::new(&db);
+    let records = catalog::Catalog::new(&db);
     let changes = match records.platform().await.unwrap() {
         Some(platform) => records
-            .audit_log(
-                &platform,
-                &store::catalog::AuditFilter::default(),
-                None,
-                100,
-            )
+            .audit_log(&platform, &catalog::AuditFilter::default(), None, 100)
             .await
             .unwrap()
             .data

@@ -7,6 +7,8 @@ use crate::process::Process;
 use crate::served::Asking;
 use crate::world::{Backend, World};
 use centwise_tests::read_all;
+use db::{Db, PostgresOptions};
+use journal::{EntryQuery, Identity, Journal, JournalEntry, Kind, Of, Seq, StateKeys};
 use rating::TenantId;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -14,8 +16,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
-use store::db::{Db, PostgresOptions};
-use store::journal::{EntryQuery, Identity, Journal, JournalEntry, Kind, Of, Seq, StateKeys};
 use tokio::process::Command;
 
 /// Operations before the move and after it.
@@ -349,7 +349,7 @@ async fn a_moved_installation_is_served_as_before() {
     let db = Db::open_postgres(database.url(), &PostgresOptions::default())
         .await
         .unwrap();
-    let journal = store::postgres::PostgresJournal::open(&db).await.unwrap();
+    let journal = journal_postgres::PostgresJournal::open(&db).await.unwrap();
     let named = Seq(entry["resource_id"].as_str().unwrap().parse().unwrap());
     let record = read_all(&journal)
         .await
@@ -551,10 +551,7 @@ async fn books_that_are_wrong_stay_where_they_are() {
     let db = Db::open_postgres(database.url(), &PostgresOptions::default())
         .await
         .unwrap();
-    assert_eq!(
-        store::catalog::Catalog::new(&db).platform().await.unwrap(),
-        None
-    );
+    assert_eq!(catalog::Catalog::new(&db).platform().await.unwrap(), None);
 }
 
 #[tokio::test]

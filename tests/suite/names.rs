@@ -2,8 +2,8 @@
 
 use crate::http_world::{Market, call, on_every_database, outcomes};
 use crate::world::{Backend, World, on_every_journal, prices};
+use catalog::CatalogError;
 use serde_json::json;
-use store::catalog::CatalogError;
 
 on_every_database!(
     nobody_else_is_called_platform,

@@ -1,8 +1,8 @@
 //! A database that a newer program has changed: nobody touches it, and everybody says why.
 
 use crate::world::{Backend, World};
+use db::{Db, PostgresOptions};
 use std::process::Command;
-use store::db::{Db, PostgresOptions};
 
 const LATER: &str = "insert into _sqlx_migrations (version, description, installed_on, success, \
     checksum, execution_time) \
@@ -14,7 +14,7 @@ const USAGE: &str =
 /// Of the program, and of the tables that it makes: what to compare.
 #[tokio::test]
 async fn versions_are_shown() {
-    let schema = store::schema_version::known();
+    let schema = db::schema_version::known();
     let run = crate::moves::centwise(&["--version"]).await;
     let want = format!(
         "centwise {} (tables of version {schema})\n",

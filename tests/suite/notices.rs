@@ -4,9 +4,10 @@
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use metering::balance_monitor::Purpose;
 use notices::recorder::NoticeRecorder;
+use notices::rows::NoticeRows;
+use notices::rows::{Notice, NoticeKind};
 use rating::{Cents, Currency};
 use serde_json::json;
-use store::catalog::{Notice, NoticeKind};
 
 on_every_journal! {
     a_crossing_is_told_once_and_again_after_a_rise,
@@ -26,8 +27,7 @@ fn recorder(world: &World) -> NoticeRecorder {
 
 async fn threshold(world: &World, tenant: &str, cents: Option<i64>) {
     let id = world.tenant(tenant).id;
-    world
-        .catalog
+    NoticeRows::of(&world.catalog)
         .set_threshold(&world.actor(), id, Currency::EUR, cents.map(Cents))
         .await
         .unwrap();
@@ -44,8 +44,7 @@ async fn told(world: &World) -> Vec<String> {
             notice.data
         )
     };
-    world
-        .catalog
+    NoticeRows::of(&world.catalog)
         .unsent_notices()
         .await
         .unwrap()
@@ -55,8 +54,7 @@ async fn told(world: &World) -> Vec<String> {
 }
 
 async fn count(world: &World, kind: NoticeKind) -> usize {
-    world
-        .catalog
+    NoticeRows::of(&world.catalog)
         .unsent_notices()
         .await
         .unwrap()

@@ -5,6 +5,7 @@ use crate::backup::{run, text, well};
 use crate::http_world::{Market, call, on_every_database};
 use crate::receiver::Receiver;
 use crate::served::{Asking, Served};
+use notices::rows::NoticeRows;
 use serde_json::{Value, json};
 
 on_every_database!(
@@ -454,7 +455,7 @@ async fn nobody_is_told_before_it_was_looked_through(market: Market) {
             .ok();
     }
     let now = market.served.running.app.clock.now().micros();
-    let restoration = store::catalog::Restoration {
+    let restoration = db::restoration::Restoration {
         restored_us: now,
         backup_us: now,
     };
@@ -475,13 +476,23 @@ async fn nobody_is_told_before_it_was_looked_through(market: Market) {
             .post("/v1/usage-events", call(customer, customer, "600"))
             .await
             .ok();
-        while records.unsent_notices().await.unwrap().len() < written {
+        while NoticeRows::of(&records)
+            .unsent_notices()
+            .await
+            .unwrap()
+            .len()
+            < written
+        {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     }
     assert_eq!(
         (
-            records.unsent_notices().await.unwrap().len(),
+            NoticeRows::of(&records)
+                .unsent_notices()
+                .await
+                .unwrap()
+                .len(),
             receiver.got().len()
         ),
         (2, 0)

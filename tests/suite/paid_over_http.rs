@@ -4,8 +4,10 @@
 use crate::http_world::{Market, on_every_database};
 use crate::served::Answer;
 use hyper::Method;
+use notices::rows::NoticeKind;
+use notices::rows::NoticeRows;
+use payments::rows::PaymentRows;
 use serde_json::{Value, json};
-use store::catalog::NoticeKind;
 use test_stripe::{Behaviour, Delivery};
 
 on_every_database!(
@@ -114,11 +116,7 @@ impl Market {
 
     /// How often.
     async fn told(&self, endpoint: &str) -> usize {
-        while self
-            .served
-            .running
-            .app
-            .catalog
+        while NoticeRows::of(&self.served.running.app.catalog)
             .unsent_notices()
             .await
             .unwrap()
@@ -597,7 +595,10 @@ async fn ids_that_are_none_are_ignored_by_name(market: Market) {
         "the provider is asked for none of them"
     );
     let app = &market.served.running.app;
-    let look = app.catalog.inbox_look(rating::Instant(0)).await.unwrap();
+    let look = PaymentRows::of(&app.catalog)
+        .inbox_look(rating::Instant(0))
+        .await
+        .unwrap();
     assert_eq!(look.waiting, 0);
     let (mut notes, mut ids) = (Vec::new(), Vec::new());
     for event in stripe
@@ -608,7 +609,11 @@ async fn ids_that_are_none_are_ignored_by_name(market: Market) {
         ids.push(text(&event["id"]));
     }
     for id in ids {
-        let event = app.catalog.provider_event(&id).await.unwrap().unwrap();
+        let event = PaymentRows::of(&app.catalog)
+            .provider_event(&id)
+            .await
+            .unwrap()
+            .unwrap();
         notes.push((format!("{:?}", event.state), event.note.unwrap_or_default()));
     }
     let named = notes

@@ -250,7 +250,7 @@ async fn every_cent_paid_lands_once_whenever_the_server_dies() {
         let ids = shop.again(&process.admin).await;
         shop.check(&process.admin, &ids).await;
         assert_sound(
-            store::sqlite::verify_file(&data_dir.path().join("centwise.db"))
+            transfer::audit::verify_file(&data_dir.path().join("centwise.db"))
                 .await
                 .unwrap(),
         );
@@ -288,8 +288,8 @@ async fn every_cent_paid_lands_once_when_one_of_two_servers_on_postgres_dies() {
         shop.check(&processes[0].admin, &ids).await;
         processes.push(shop.server(data_dir.path(), url).await);
     }
-    let db = store::db::Db::open_postgres(database.url(), &store::db::PostgresOptions::default())
+    let db = db::Db::open_postgres(database.url(), &db::PostgresOptions::default())
         .await
         .unwrap();
-    assert_sound(store::postgres::verify_database(&db).await.unwrap());
+    assert_sound(transfer::audit::verify_database(&db).await.unwrap());
 }

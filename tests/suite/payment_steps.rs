@@ -1,10 +1,10 @@
 //! Steps of payments and payouts in the books: the first under a name counts.
 
 use crate::world::{Backend, World, on_every_journal};
+use journal::Kind;
 use ledger::{AccountKey, Limit, Posting};
 use metering::requests::{PaymentPosted, PostPayment, Problem};
 use rating::{Cents, Currency};
-use store::journal::Kind;
 
 on_every_journal!(
     the_first_step_under_a_name_counts,

@@ -2,14 +2,17 @@
 
 use crate::provider_double::{Double, Fault};
 use crate::world::{Backend, World, on_every_journal};
+use catalog::Period;
 use metering::requests::Problem;
+use notices::rows::NoticeRows;
 use payments::provider::DisputeStatus;
 use payments::refund::NewRefund;
+use payments::rows::PaymentRows;
+use payments::rows::{RefundState, TopUp};
 use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use std::sync::Arc;
-use store::catalog::{Period, RefundState, TopUp};
 
 on_every_journal!(
     a_page_is_paid_by_card_and_credited_once,
@@ -81,9 +84,7 @@ impl PaymentWorld {
         self.work().await;
         // What was in the way of each other in the database comes again a little later.
         for _ in 0..5 {
-            if self
-                .world
-                .catalog
+            if PaymentRows::of(&self.world.catalog)
                 .inbox_look(rating::Instant(0))
                 .await
                 .unwrap()
@@ -102,7 +103,11 @@ impl PaymentWorld {
     }
 
     async fn state(&self, id: TopUpId) -> String {
-        let top_up = self.world.catalog.top_up(id).await.unwrap().unwrap();
+        let top_up = PaymentRows::of(&self.world.catalog)
+            .top_up(id)
+            .await
+            .unwrap()
+            .unwrap();
         let failure = top_up
             .failure
             .map(|why| format!(" {why}"))
@@ -179,7 +184,10 @@ async fn a_page_is_paid_by_card_and_credited_once(backend: Backend) {
     world
         .books("acme-42 7500, acme-43 5000, expense of muster -50, external of muster -12450")
         .await;
-    let heard = world.world.catalog.unsent_notices().await.unwrap();
+    let heard = NoticeRows::of(&world.world.catalog)
+        .unsent_notices()
+        .await
+        .unwrap();
     assert_eq!(
         heard
             .iter()
@@ -239,7 +247,7 @@ async fn what_runs_out_or_fails_moves_nothing(backend: Backend) {
     );
     assert_eq!(
         world.ask("b", 2500).await.unwrap().state,
-        store::catalog::TopUpState::Failed,
+        payments::rows::TopUpState::Failed,
         "the same request, the same answer"
     );
     world
@@ -291,7 +299,11 @@ async fn one_request_is_one_page_whatever_is_lost(backend: Backend) {
 async fn fifty_messages_at_once_credit_once(backend: Backend) {
     let world = PaymentWorld::new(backend).await;
     let (top_up, payment) = world.paid(2500).await;
-    let row = world.world.catalog.top_up(top_up).await.unwrap().unwrap();
+    let row = PaymentRows::of(&world.world.catalog)
+        .top_up(top_up)
+        .await
+        .unwrap()
+        .unwrap();
     let events = world.double.events();
     // Messages, the payer's page, and two workers of two processes that share the records.
     let other = service_of(&world.world, &world.double);
@@ -357,7 +369,11 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
     let world = PaymentWorld::new(backend).await;
     let (top_up, _) = world.paid(2500).await;
     world.hear_all().await;
-    let row = world.world.catalog.top_up(top_up).await.unwrap().unwrap();
+    let row = PaymentRows::of(&world.world.catalog)
+        .top_up(top_up)
+        .await
+        .unwrap()
+        .unwrap();
     let refund = |key: &str, cents| {
         let new = NewRefund {
             top_up: &row,
@@ -426,7 +442,7 @@ async fn our_own_refund_is_debited_first(backend: Backend) {
             .await
             .records
             .iter()
-            .filter(|record| record.kind == store::journal::Kind::Refund)
+            .filter(|record| record.kind == journal::Kind::Refund)
             .count(),
         4,
         "a, b there and back, e"
@@ -450,9 +466,7 @@ async fn disputes_to_the_end(backend: Backend) {
         )
         .await;
     assert_eq!(
-        world
-            .world
-            .catalog
+        PaymentRows::of(&world.world.catalog)
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
@@ -469,9 +483,7 @@ async fn disputes_to_the_end(backend: Backend) {
         .books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450")
         .await;
     assert_eq!(
-        world
-            .world
-            .catalog
+        PaymentRows::of(&world.world.catalog)
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
@@ -496,18 +508,14 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
     let paid_twice = world.double.stray(&top_up.to_string(), 2500);
     let unknown = world.double.stray("top_0000000000001", 2500);
     world.hear_all().await;
-    let row = world
-        .world
-        .catalog
+    let row = PaymentRows::of(&world.world.catalog)
         .payment(&paid_twice)
         .await
         .unwrap()
         .unwrap();
     assert!(
         !row.is_own
-            && world
-                .world
-                .catalog
+            && PaymentRows::of(&world.world.catalog)
                 .payment(&unknown)
                 .await
                 .unwrap()
@@ -520,9 +528,7 @@ async fn what_does_not_fit_is_nobodys(backend: Backend) {
         -100, external of muster -14900",
         )
         .await;
-    let suspense = world
-        .world
-        .catalog
+    let suspense = PaymentRows::of(&world.world.catalog)
         .payments_in_suspense(Period::default(), None, 10)
         .await
         .unwrap();
@@ -569,7 +575,7 @@ async fn the_next_process_goes_on_where_one_died(backend: Backend) {
         root: acme.root,
         tenant: acme.id,
         currency: EUR,
-        kind: store::journal::Kind::TopUp,
+        kind: journal::Kind::TopUp,
         postings: vec![ledger::Posting {
             from: external,
             to: balance,

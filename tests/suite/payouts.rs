@@ -3,12 +3,14 @@
 use crate::cashier::{Cashier, DAY, EUR, payouts_of, told};
 use crate::payee::Fault;
 use crate::world::{Backend, on_every_journal};
+use journal::Seq;
+use notices::rows::NoticeRows;
 use payments::payouts::{Payouts, default_settings};
+use payments::rows::PaymentRows;
+use payments::rows::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
 use rating::Cents;
 use serde_json::json;
 use std::sync::Arc;
-use store::catalog::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
-use store::journal::Seq;
 
 on_every_journal!(
     a_month_is_paid_out_once,
@@ -74,7 +76,7 @@ async fn a_month_is_paid_out_once(backend: Backend) {
         .catalog
         .audit_log(
             &cashier.world.tenant("muster"),
-            &store::catalog::AuditFilter::default(),
+            &catalog::AuditFilter::default(),
             None,
             100,
         )
@@ -211,7 +213,10 @@ async fn what_is_refused_is_given_back_and_may_be_sent_again(backend: Backend) {
         format!("Failed 300 #2 {refused}")
     );
     assert_eq!(cashier.pay(&cashier.one().await).await, "Paid 300 #3");
-    let heard = cashier.world.catalog.unsent_notices().await.unwrap();
+    let heard = NoticeRows::of(&cashier.world.catalog)
+        .unsent_notices()
+        .await
+        .unwrap();
     let heard: Vec<_> = heard
         .iter()
         .map(|notice| (notice.kind.name(), notice.data["cents"].as_i64()))
@@ -506,9 +511,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         updated_at: cashier.world.now(),
     };
     assert!(
-        cashier
-            .world
-            .catalog
+        PaymentRows::of(&cashier.world.catalog)
             .create_payment(&disputed)
             .await
             .unwrap()
@@ -528,9 +531,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         notices: Vec::new(),
     };
     assert!(
-        cashier
-            .world
-            .catalog
+        PaymentRows::of(&cashier.world.catalog)
             .put_settlement(&actor, &settlement)
             .await
             .unwrap()
@@ -539,9 +540,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         cashier.run(false).await,
         ["muster 2026-11 created 300, 0 carried"]
     );
-    let over = cashier
-        .world
-        .catalog
+    let over = PaymentRows::of(&cashier.world.catalog)
         .payment("pi_1")
         .await
         .unwrap()
@@ -557,9 +556,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         notices: Vec::new(),
     };
     assert!(
-        cashier
-            .world
-            .catalog
+        PaymentRows::of(&cashier.world.catalog)
             .put_settlement(&actor, &settlement)
             .await
             .unwrap()
@@ -600,9 +597,7 @@ async fn an_account_is_opened_once_and_read_again(backend: Backend) {
     );
     assert_eq!(cashier.payer.payees(), 2, "muster's and this one");
     let settings = || async {
-        cashier
-            .world
-            .catalog
+        PaymentRows::of(&cashier.world.catalog)
             .payout_settings(sub_agent.id)
             .await
             .unwrap()
@@ -736,9 +731,7 @@ async fn one_that_fails_keeps_nobody_elses(backend: Backend) {
         closed_at: None,
     };
     assert!(
-        cashier
-            .world
-            .catalog
+        PaymentRows::of(&cashier.world.catalog)
             .add_commission(None, &[month], None)
             .await
             .unwrap()

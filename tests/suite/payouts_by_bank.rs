@@ -3,10 +3,12 @@
 use crate::cashier::{Cashier, told};
 use crate::http_world::{Market, on_every_database};
 use crate::world::{Backend, on_every_journal};
+use catalog::CatalogError;
 use payments::payouts::{Error, bank_account};
+use payments::rows::PaymentRows;
+use payments::rows::{Payout, PayoutMethod, PayoutSettings};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use store::catalog::{CatalogError, Payout, PayoutMethod, PayoutSettings};
 
 on_every_journal!(
     a_file_is_made_once_and_paid_together,
@@ -27,7 +29,10 @@ impl Cashier {
 
     async fn bank_of(&self, tenant: &str, holder: &str, iban: &str) {
         let tenant = self.world.tenant(tenant);
-        let stored = self.world.catalog.payout_settings(tenant.id).await.unwrap();
+        let stored = PaymentRows::of(&self.world.catalog)
+            .payout_settings(tenant.id)
+            .await
+            .unwrap();
         let fresh =
             payments::payouts::default_settings(&tenant, rating::Currency::EUR, PayoutMethod::Bank);
         let bank = Some(bank_account(holder, iban, None).unwrap());
@@ -35,8 +40,7 @@ impl Cashier {
             bank,
             ..stored.unwrap_or(fresh)
         };
-        self.world
-            .catalog
+        PaymentRows::of(&self.world.catalog)
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -111,9 +115,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         .world
         .accounts("acme-42 3800, acme-43 5000, revenue of muster 900, external of muster -9700")
         .await;
-    let file = cashier
-        .world
-        .catalog
+    let file = PaymentRows::of(&cashier.world.catalog)
         .payout_file(paying.file.unwrap())
         .await
         .unwrap()
@@ -161,7 +163,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         .catalog
         .audit_log(
             &cashier.world.platform,
-            &store::catalog::AuditFilter::default(),
+            &catalog::AuditFilter::default(),
             None,
             1000,
         )

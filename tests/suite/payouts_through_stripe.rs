@@ -2,8 +2,11 @@
 
 use crate::cashier::{DAY, EUR, payouts_by, told};
 use crate::world::{Backend, World, on_every_journal};
+use catalog::Period;
 use payments::payouts::{Payouts, default_settings};
 use payments::provider::{Hook, Provider};
+use payments::rows::PaymentRows;
+use payments::rows::{Payout, PayoutMethod, PayoutSettings};
 use payments::service::{PaymentService, Settings, Sources};
 use payments::stripe::{Stripe, StripeSettings};
 use rating::Cents;
@@ -12,7 +15,6 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
-use store::catalog::{Payout, PayoutMethod, PayoutSettings, Period};
 use test_stripe::{Delivery, FakeStripe, Fault, Order};
 
 on_every_journal!(
@@ -119,8 +121,7 @@ impl PaymentWorld {
     }
 
     async fn last(&self) -> Payout {
-        self.world
-            .catalog
+        PaymentRows::of(&self.world.catalog)
             .payouts_below(&self.world.platform, None, Period::default(), None, 1)
             .await
             .unwrap()

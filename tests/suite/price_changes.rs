@@ -3,8 +3,8 @@
 //! without a change.
 
 use crate::world::{Backend, World, on_every_journal, one_rate, per_unit};
+use journal_sqlite::JournalOptions;
 use serde_json::{Value, json};
-use store::sqlite::JournalOptions;
 
 on_every_journal!(
     a_cheaper_version_gives_back_no_more_than_was_charged,
@@ -492,9 +492,9 @@ pub async fn verified(world: &World) {
     let checks = match (&world.sqlite, &world.postgres) {
         (Some(sqlite), _) => {
             sqlite.settle().await.unwrap();
-            store::sqlite::verify_file(&world.file).await.unwrap()
+            transfer::audit::verify_file(&world.file).await.unwrap()
         }
-        (None, Some(_)) => store::postgres::verify_database(&world.db).await.unwrap(),
+        (None, Some(_)) => transfer::audit::verify_database(&world.db).await.unwrap(),
         (None, None) => return,
     };
     let wrong: Vec<_> = checks.into_iter().filter(|check| !check.ok).collect();

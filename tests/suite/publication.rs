@@ -2,9 +2,9 @@
 
 use crate::http_world::{Market, on_every_database};
 use crate::served::{Answer, Asking};
+use catalog::Actor;
 use rating::{CardVersionId, TenantId};
 use serde_json::{Value, json};
-use store::catalog::Actor;
 
 on_every_database!(
     a_card_names_what_is_there,

@@ -4,11 +4,11 @@
 use crate::speak::Sending;
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use futures_util::future::join_all;
+use journal::Kind;
 use metering::requests::{MoneyKind, Outcome};
 use rating::Currency;
 use serde_json::json;
 use std::collections::BTreeMap;
-use store::journal::Kind;
 
 on_every_journal!(
     a_guessed_id_does_not_keep_the_real_call_out,

@@ -2,6 +2,10 @@
 //! run that was cut short anywhere is finished by the next.
 
 use crate::world::{Backend, World, instant, postgres_is_here};
+use catalog::{CatalogError, TenantPatch};
+use journal::{Check, StateKeys};
+use journal_postgres::PostgresJournal;
+use journal_postgres::retention::{PATIENCE, Plan, Retention, RetentionError};
 use ledger::AccountKey;
 use metering::requests::Problem;
 use rating::{Currency, TenantId};
@@ -9,10 +13,6 @@ use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use store::catalog::{CatalogError, TenantPatch};
-use store::journal::{Check, StateKeys};
-use store::postgres::PostgresJournal;
-use store::postgres::retention::{PATIENCE, Plan, Retention, RetentionError};
 
 const DAY: i64 = 86_400;
 /// With windows of 35 days.
@@ -134,7 +134,7 @@ async fn balances(world: &World) -> String {
         .iter()
         .flat_map(|id| kinds.map(|of| of(*id, Currency::EUR)))
         .collect();
-    let journal: Arc<dyn store::journal::Journal> =
+    let journal: Arc<dyn journal::Journal> =
         Arc::new(PostgresJournal::open(&world.db).await.unwrap());
     let state = journal
         .load(&StateKeys {
@@ -232,12 +232,7 @@ async fn postgres_drops_a_month_and_the_books_stay_right() {
     sound(&world).await;
     let log = world
         .catalog
-        .audit_log(
-            &world.platform,
-            &store::catalog::AuditFilter::default(),
-            None,
-            10,
-        )
+        .audit_log(&world.platform, &catalog::AuditFilter::default(), None, 10)
         .await
         .unwrap()
         .data;

@@ -3,11 +3,11 @@
 use crate::http_world::{Market, call};
 use crate::retention::{KEEP, sound};
 use crate::world::{Backend, World, instant, postgres_is_here};
+use catalog::{Actor, Catalog};
+use db::{Db, PostgresOptions};
+use journal_postgres::retention::{PATIENCE, Retention};
 use serde_json::{Value, json};
 use std::process::{Command, Output};
-use store::catalog::{Actor, Catalog};
-use store::db::{Db, PostgresOptions};
-use store::postgres::retention::{PATIENCE, Retention};
 
 /// A server in November and one in March, on one database.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,10 +1,11 @@
 //! One byte of a stored row is changed behind the server's back: `verify` names the batch.
 
 use crate::world::{Backend, World};
+use journal::Check;
+use journal_sqlite::JournalOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
-use store::journal::Check;
-use store::sqlite::{JournalOptions, verify_file};
+use transfer::audit::verify_file;
 
 /// Some commits, among them one with a void and a hold.
 async fn history() -> World {

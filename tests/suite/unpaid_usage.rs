@@ -1148,10 +1148,10 @@ async fn payouts_run_at_once_pay_once(market: Market) {
 mod before {
     use crate::cashier::{Cashier, EUR};
     use crate::world::{Backend, on_every_journal};
+    use journal::{EntryQuery, Of, Seq};
     use metering::requests::MoneyKind;
+    use payments::rows::{CommissionMonth, MoveKind, PaymentRows, PayoutMethod, Sum, Sums};
     use rating::Cents;
-    use store::catalog::{CommissionMonth, MoveKind, PayoutMethod, Sum, Sums};
-    use store::journal::{EntryQuery, Of, Seq};
 
     on_every_journal!(months_that_were_there_before_are_added_up_by_customer);
 
@@ -1187,8 +1187,7 @@ mod before {
             closed_at: None,
         };
         assert!(
-            world
-                .catalog
+            PaymentRows::of(&world.catalog)
                 .add_commission(None, std::slice::from_ref(&november), None)
                 .await
                 .unwrap()
@@ -1202,8 +1201,7 @@ mod before {
             cashier.run(true).await,
             ["muster 2026-11 BelowMinimum, 50 carried"]
         );
-        let by_customer = world
-            .catalog
+        let by_customer = PaymentRows::of(&world.catalog)
             .commission_customers(muster.root, muster.id, EUR, None, 10)
             .await
             .unwrap();
@@ -1216,8 +1214,7 @@ mod before {
             (lines, by_customer.has_more),
             (vec![("acme-42".to_owned(), 300, 3)], false)
         );
-        let position = world
-            .catalog
+        let position = PaymentRows::of(&world.catalog)
             .commission_position(muster.root, muster.id, EUR)
             .await
             .unwrap()

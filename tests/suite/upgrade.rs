@@ -5,7 +5,11 @@
 //! `before_reporters.csv` with the key of Muster Telecom's switch, then call 1795165644.1 voided by
 //! Muster Telecom with the key `void-1`. Its books are those that this build answered for.
 
+use catalog::Catalog;
+use db::Db;
 use formats::input::{Row, ndjson, table};
+use journal::{Check, Journal};
+use journal_sqlite::SqliteJournal;
 use metering::requests::{Caller, Outcome, UsageEvent, VoidRequest};
 use metering::{Directory, Engine};
 use rating::{Currency, Instant, TenantId};
@@ -15,11 +19,8 @@ use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
-use store::catalog::Catalog;
-use store::db::Db;
-use store::journal::{Check, Journal};
-use store::sqlite::{SqliteJournal, verify_file};
 use tenants::Scope;
+use transfer::audit::verify_file;
 
 const DUMP: &str = include_str!("../fixtures/before_reporters.sql");
 const OF_THE_PLATFORM: &str = include_str!("../fixtures/before_reporters.ndjson");

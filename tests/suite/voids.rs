@@ -7,11 +7,11 @@
 use crate::price_changes::verified;
 use crate::world::{Backend, World, on_every_journal, one_rate};
 use centwise_tests::dice::{Dice, seeds_of};
+use journal::{EntryQuery, Kind, Of};
+use journal_sqlite::JournalOptions;
 use rating::{Exact, TenantId};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use store::journal::{EntryQuery, Kind, Of};
-use store::sqlite::JournalOptions;
 
 on_every_journal!(
     a_void_after_a_price_change_gives_back_what_was_paid,

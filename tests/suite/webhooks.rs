@@ -4,17 +4,18 @@
 use crate::http_world::{Market, call, on_every_database};
 use crate::receiver::{MailServer, Receiver};
 use crate::world::{Backend, World, postgres_is_here};
+use catalog::Period;
 use hyper::Method;
 use notices::address::Reach;
 use notices::delivery_worker::DeliveryWorker;
 use notices::mail::Mailer;
 use notices::post::Poster;
+use notices::rows::NoticeRows;
+use notices::rows::{
+    Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Target, Wanted,
+};
 use rating::ids::{ContactId, EndpointId, NoticeId};
 use serde_json::{Value, json};
-use store::catalog::{
-    Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Period, Target,
-    Wanted,
-};
 
 /// Stamps a test on both databases.
 macro_rules! on_both {
@@ -87,8 +88,7 @@ impl Told {
             disabled_why: None,
             created_at: self.world.now(),
         };
-        self.world
-            .catalog
+        NoticeRows::of(&self.world.catalog)
             .create_endpoint(&self.world.actor(), &endpoint)
             .await
             .unwrap();
@@ -109,8 +109,7 @@ impl Told {
             },
             created_at: self.world.now(),
         };
-        self.world
-            .catalog
+        NoticeRows::of(&self.world.catalog)
             .create_contact(&self.world.actor(), &contact)
             .await
             .unwrap();
@@ -130,7 +129,12 @@ impl Told {
             data,
             created_at,
         };
-        assert!(self.world.catalog.append_notice(&notice).await.unwrap());
+        assert!(
+            NoticeRows::of(&self.world.catalog)
+                .append_notice(&notice)
+                .await
+                .unwrap()
+        );
         id
     }
 
@@ -142,8 +146,7 @@ impl Told {
     }
 
     async fn log(&self, target: Target) -> Vec<Delivery> {
-        self.world
-            .catalog
+        NoticeRows::of(&self.world.catalog)
             .deliveries_of(target, Period::default(), None, 99)
             .await
             .unwrap()
@@ -196,8 +199,7 @@ async fn a_notice_arrives_signed(told: Told) {
 async fn a_changed_secret_signs_beside_the_former_one_for_a_day(told: Told) {
     let endpoint = told.endpoint("muster", "/in", false).await;
     let second = notices::signature::secret([9; 32]);
-    told.world
-        .catalog
+    NoticeRows::of(&told.world.catalog)
         .rotate_secret(&told.world.actor(), endpoint.id, &second)
         .await
         .unwrap();
@@ -268,9 +270,7 @@ async fn what_is_gone_is_switched_off(told: Told) {
             .await;
         told.deliver().await;
     }
-    let off = told
-        .world
-        .catalog
+    let off = NoticeRows::of(&told.world.catalog)
         .endpoint(endpoint.id)
         .await
         .unwrap()
@@ -297,13 +297,11 @@ async fn what_is_gone_is_switched_off(told: Told) {
         active: Some(true),
         ..EndpointPatch::default()
     };
-    told.world
-        .catalog
+    NoticeRows::of(&told.world.catalog)
         .change_endpoint(&told.world.actor(), endpoint.id, on)
         .await
         .unwrap();
-    told.world
-        .catalog
+    NoticeRows::of(&told.world.catalog)
         .replay_delivery(&told.world.actor(), log[0].id)
         .await
         .unwrap();
@@ -404,13 +402,13 @@ async fn what_a_dead_process_had_begun_is_tried_by_another(told: Told) {
     notices::outbox::send_all(records, &clock, false)
         .await
         .unwrap();
-    let due = records
+    let due = NoticeRows::of(&records)
         .deliveries_due(endpoint.root, Target::Endpoint(endpoint.id), now, 9)
         .await
         .unwrap()
         .remove(0);
     // It dies here, perhaps after it was answered.
-    records
+    NoticeRows::of(&records)
         .claim_delivery(&due, now, now.plus_secs(120))
         .await
         .unwrap()
@@ -471,8 +469,7 @@ async fn who_is_switched_off_hears_nothing(told: Told) {
         active: Some(false),
         ..EndpointPatch::default()
     };
-    told.world
-        .catalog
+    NoticeRows::of(&told.world.catalog)
         .change_endpoint(&told.world.actor(), endpoint.id, off)
         .await
         .unwrap();

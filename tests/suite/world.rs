@@ -5,6 +5,12 @@
 //! database of its own for the records; the journal is in memory or in that database.
 
 use crate::audit::{self, Audited};
+use catalog::{Actor, Catalog, Meter, NewTenant, RateCard, TenantPatch};
+use db::{Db, PostgresOptions};
+use journal::Journal;
+use journal::memory::MemoryJournal;
+use journal_postgres::{PostgresJournal, PostgresJournalOptions};
+use journal_sqlite::{JournalOptions, SqliteJournal};
 use metering::requests::{Caller, MoneyKind, MoveMoney};
 use metering::{Directory, Engine};
 use rating::card::{CardDoc, MeterTerms};
@@ -16,14 +22,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
-use store::catalog::{Actor, Catalog, Meter, NewTenant, RateCard, TenantPatch};
-use store::db::{Db, PostgresOptions};
-use store::journal::Journal;
-use store::memory::MemoryJournal;
-use store::postgres::{PostgresJournal, PostgresJournalOptions};
-use store::sqlite::health::{Health, look_at_file};
-use store::sqlite::{JournalOptions, SqliteJournal};
 use tenants::{Agreement, ApiKey, Collect, OnExhausted, Pricing, Scope, Tenant, TenantKind};
+use transfer::health::{Health, look_at_file};
 
 pub use centwise_tests::{NOW, instant, prices};
 
@@ -470,7 +470,7 @@ impl World {
     /// What `health-check` looks at.
     pub async fn health(&self) -> Health {
         match self.database {
-            Some(_) => store::postgres::look_at_database(&self.db, self.now())
+            Some(_) => transfer::health::look_at_database(&self.db, self.now())
                 .await
                 .unwrap(),
             None => look_at_file(&self.file, self.now()).await.unwrap(),

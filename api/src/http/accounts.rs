@@ -16,11 +16,11 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use journal::{Of, Seq};
 use ledger::{AccountKey, AccountKind, Balance};
 use metering::plan;
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::{Deserialize, Serialize};
-use store::journal::{Of, Seq};
 use tenants::{Tenant, TenantKind};
 
 /// One account now.

@@ -15,14 +15,14 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use catalog::Change;
+use journal::{EntryQuery, Of, Seq};
 use ledger::AccountKey;
 use metering::requests::{Posted, SellerCover, VoidRequest};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::Arc;
-use store::catalog::Change;
-use store::journal::{EntryQuery, Of, Seq};
 use tenants::Tenant;
 
 const REASON_CHARS_MAX: usize = 500;

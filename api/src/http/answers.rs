@@ -7,13 +7,13 @@ use crate::auth::{self, Access};
 use crate::http::words;
 use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
 use crate::state::App;
+use journal::OpenLink;
 use metering::lacks::Lack;
 use metering::requests::{EventAnswer, Outcome, Posted};
 use rating::{Cents, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::OpenLink;
 use tenants::Tenant;
 
 /// One seller's part of a debit.
@@ -389,9 +389,9 @@ pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use journal::Seq;
     use metering::requests::Problem;
     use rating::{Currency, Instant};
-    use store::journal::Seq;
     use tenants::TenantKind;
 
     const PLATFORM: TenantId = TenantId(1);

@@ -7,10 +7,10 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
+use catalog::{AUDITED, AuditEntry, AuditFilter};
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use serde::{Deserialize, Serialize};
-use store::catalog::{AUDITED, AuditEntry, AuditFilter};
 
 /// One change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

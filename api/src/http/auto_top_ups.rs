@@ -12,9 +12,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::auto::AutoTerms;
+use payments::rows::PaymentRows;
+use payments::rows::{AutoState, AutoTopUp};
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::catalog::{AutoState, AutoTopUp};
 use tenants::{Tenant, TenantKind};
 
 /// How a balance is topped up by itself, and how that stands.
@@ -95,8 +96,7 @@ pub async fn get_auto_top_up(
 ) -> Result<Json<AutoBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
-    let found = app
-        .catalog_of(&key)
+    let found = PaymentRows::of(&app.catalog_of(&key))
         .auto_top_up(tenant.id, currency)
         .await?;
     Ok(Json(shown(&tenant, currency, found.as_ref())))
@@ -144,7 +144,9 @@ pub async fn set_auto_top_up(
     };
     let again = |_| async move {
         app.payments.mark_auto().await?;
-        let auto = app.catalog.auto_top_up(tenant.id, currency).await?;
+        let auto = PaymentRows::of(&app.catalog)
+            .auto_top_up(tenant.id, currency)
+            .await?;
         Ok(Done::ok(shown(tenant, currency, auto.as_ref())))
     };
     write.once(app, key, work, again).await

@@ -15,14 +15,15 @@ use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use journal::{JournalEntry, Seq};
 use payments::payouts::{
     Because, CommissionAccount, Cover, Month, MonthView, Payouts, default_settings, moves,
 };
+use payments::rows::PaymentRows;
+use payments::rows::{MoveKind, PayoutMethod};
 use rating::Cents;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::catalog::{MoveKind, PayoutMethod};
-use store::journal::{JournalEntry, Seq};
 use tenants::{Tenant, TenantKind};
 
 /// Records read at once for a file.
@@ -506,7 +507,11 @@ pub async fn get_payable(
     Query(query): Query<PayableQuery>,
 ) -> Result<Json<PayableBody>, ApiProblem> {
     let stored = match tenant_named(&app, &key, &query.reseller).await {
-        Ok(tenant) => app.catalog_of(&key).payout_settings(tenant.id).await?,
+        Ok(tenant) => {
+            PaymentRows::of(&app.catalog_of(&key))
+                .payout_settings(tenant.id)
+                .await?
+        }
         Err(refused) => return Err(refused),
     };
     let currency = query

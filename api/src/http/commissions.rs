@@ -9,12 +9,12 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::Json;
 use axum::extract::State;
+use journal::{JournalEntry, Seq};
 use ledger::AccountKey;
 use payments::payouts::Payouts;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use store::journal::{JournalEntry, Seq};
 use tenants::TenantKind;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

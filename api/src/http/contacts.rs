@@ -13,9 +13,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n::Locale;
+use notices::rows::NoticeRows;
+use notices::rows::{Contact, ContactPatch, NoticeKind, Wanted};
 use rating::ids::ContactId;
 use serde::{Deserialize, Serialize};
-use store::catalog::{Contact, ContactPatch, NoticeKind, Wanted};
 
 /// An address that is written to.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -108,7 +109,7 @@ async fn shown(app: &App, contact: &Contact) -> Result<ContactBody, ApiProblem> 
 
 async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact, ApiProblem> {
     let catalog = app.catalog_of(access);
-    let find = |id: ContactId| async move { catalog.contact(id).await };
+    let find = |id: ContactId| async move { NoticeRows::of(&catalog).contact(id).await };
     auth::visible(app, access, "contact", id, find, |contact| contact.tenant).await
 }
 
@@ -141,7 +142,9 @@ pub async fn create_contact(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.catalog.create_contact(&actor, &contact).await?;
+        NoticeRows::of(&app.catalog)
+            .create_contact(&actor, &contact)
+            .await?;
         Ok(Done::created(shown(app, &contact).await?))
     };
     let again = |made| async move {
@@ -153,7 +156,7 @@ pub async fn create_contact(
 }
 
 async fn contact_made(app: &App, made: &Made) -> Result<Contact, ApiProblem> {
-    app.catalog
+    NoticeRows::of(&app.catalog)
         .contact(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("contact"))
@@ -166,8 +169,7 @@ pub async fn list_contacts(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<ContactBody>>, ApiProblem> {
-    let found = app
-        .catalog_of(&key)
+    let found = NoticeRows::of(&app.catalog_of(&key))
         .contacts_below(&key.tenant, page.after()?.map(ContactId), page.limit()?)
         .await?;
     let app = &app;
@@ -203,8 +205,7 @@ pub async fn change_contact(
         subtree: change.subtree,
     };
     let work = |actor| async move {
-        let changed = app
-            .catalog
+        let changed = NoticeRows::of(&app.catalog)
             .change_contact(&actor, contact.id, patch)
             .await?;
         Ok(Done::ok(shown(app, &changed).await?))
@@ -230,7 +231,7 @@ pub async fn delete_contact(
     let work = |actor| async move {
         let contact = visible_contact(app, key, id).await?;
         let was = shown(app, &contact).await?;
-        app.catalog
+        NoticeRows::of(&app.catalog)
             .delete_contact(&knowing(actor, &was)?, contact.id)
             .await?;
         Ok(Done::ok(was))

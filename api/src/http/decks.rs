@@ -21,6 +21,7 @@ use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use catalog::{Actor, CardVersion, NewVersion, RateCard};
 use formats::deck::{self, DeckOptions, Import, Mode, Preview};
 use formats::input::when::DateForm;
 use rating::card::{CALL_UNIT, CardDoc};
@@ -30,7 +31,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::catalog::{Actor, CardVersion, NewVersion, RateCard};
 
 /// Whose prices a deck has unless it is said.
 const CALL_METER: &str = "call";

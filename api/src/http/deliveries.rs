@@ -12,9 +12,10 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use notices::rows::NoticeRows;
+use notices::rows::{Delivery, DeliveryState, NoticeKind, Target};
 use rating::ids::DeliveryId;
 use serde::Serialize;
-use store::catalog::{Delivery, DeliveryState, NoticeKind, Target};
 
 /// One notice on its way to one endpoint.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -93,8 +94,7 @@ pub async fn list_deliveries(
         limit: query.limit,
     };
     let (before, limit) = (page.after()?.map(DeliveryId), page.limit()?);
-    let found = app
-        .catalog_of(&key)
+    let found = NoticeRows::of(&app.catalog_of(&key))
         .deliveries_of(Target::Endpoint(endpoint.id), period, before, limit)
         .await?;
     let last = found.data.last().map(|delivery| delivery.id.0);
@@ -119,20 +119,24 @@ pub async fn replay_delivery(
     let endpoint = visible_endpoint(app, key, &endpoint).await?;
     let missing = || ApiProblem::not_found("delivery");
     let id: DeliveryId = id.parse().map_err(|_| missing())?;
-    let found = app
-        .catalog_of(key)
+    let found = NoticeRows::of(&app.catalog_of(key))
         .delivery(id)
         .await?
         .filter(|found| found.target == Target::Endpoint(endpoint.id));
     found.ok_or_else(missing)?;
     let work = |actor| async move {
         Ok(Done::accepted(shown(
-            &app.catalog.replay_delivery(&actor, id).await?,
+            &NoticeRows::of(&app.catalog)
+                .replay_delivery(&actor, id)
+                .await?,
         )))
     };
     let again = |_| async move {
         Ok(Done::accepted(shown(
-            &app.catalog.delivery(id).await?.ok_or_else(missing)?,
+            &NoticeRows::of(&app.catalog)
+                .delivery(id)
+                .await?
+                .ok_or_else(missing)?,
         )))
     };
     write.once(app, key, work, again).await

@@ -9,12 +9,12 @@ use crate::http::turns::Turn;
 use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use catalog::Period;
+use journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 use ledger::{AccountKey, Posting};
 use rating::{Cents, Instant};
 use serde::Serialize;
 use std::collections::HashMap;
-use store::catalog::Period;
-use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;

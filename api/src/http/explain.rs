@@ -13,6 +13,7 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use journal::{Charge, ChargePricing, EntryQuery, JournalEntry, Kind, Of, Seq};
 use metering::charge;
 use metering::standing::Standing;
 use rating::card::Rate;
@@ -21,7 +22,6 @@ use rating::{Cents, Currency, Exact, TenantId, money};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::journal::{Charge, ChargePricing, EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// A usage event with everything that explains its money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -13,8 +13,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use db::schema_version;
 use serde::Serialize;
-use store::schema_version;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

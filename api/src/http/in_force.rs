@@ -6,11 +6,11 @@ use crate::http::agreements::agreements_of;
 use crate::http::versions::VersionBody;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use catalog::{CardVersion, RateCard, VersionStatus};
 use metering::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
 use std::sync::Arc;
-use store::catalog::{CardVersion, RateCard, VersionStatus};
 use tenants::Agreement;
 
 /// The published versions of a card, and whose approval they need now.

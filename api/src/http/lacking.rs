@@ -6,8 +6,8 @@ use crate::http::summaries::sees_link;
 use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use journal::JournalEntry;
 use serde::Serialize;
-use store::journal::JournalEntry;
 
 /// What trying again would meet, by today's tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -10,11 +10,11 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::Meter;
+use journal::{EntryQuery, JournalEntry, Of};
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
 use serde::{Deserialize, Serialize};
-use store::catalog::Meter;
-use store::journal::{EntryQuery, JournalEntry, Of};
 
 /// What is measured.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

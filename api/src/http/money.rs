@@ -11,13 +11,13 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use catalog::Change;
 use ledger::{AccountKey, AccountKind};
 use metering::plan;
 use metering::requests::{MoneyAnswer, MoneyKind, MoveMoney};
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::catalog::Change;
 use tenants::{Tenant, TenantKind};
 
 /// A correction of a balance by hand.

@@ -2,9 +2,9 @@
 //! which the next page starts.
 
 use crate::problem::ApiProblem;
+use catalog::{Page, Period};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
-use store::catalog::{Page, Period};
 
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 pub const PAGE_ROWS_MAX: usize = 1000;

@@ -13,8 +13,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use i18n::{Arg, Locale, say};
 use payments::abroad::DOES_NOT_FIT;
+use payments::rows::PaymentRows;
+use payments::rows::{Payment, TopUp, TopUpState};
 use rating::Cents;
-use store::catalog::{Payment, TopUp, TopUpState};
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem \
@@ -42,7 +43,7 @@ async fn shown(
         }
         top_up = named(&app, &token).await?;
     }
-    let payments = app.catalog.payments_of(top_up.id).await?;
+    let payments = PaymentRows::of(&app.catalog).payments_of(top_up.id).await?;
     let (state, refunded) = state_of(&top_up, &payments)?;
     Ok(page(&top_up, state, refunded, &headers))
 }
@@ -102,7 +103,7 @@ fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiP
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
     let missing = || ApiProblem::new("not_found", "there is no such page");
     let token = payments::service::token_of(token).ok_or_else(missing)?;
-    app.catalog
+    PaymentRows::of(&app.catalog)
         .top_up_by_token(&token)
         .await?
         .ok_or_else(missing)

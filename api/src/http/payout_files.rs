@@ -9,10 +9,12 @@ use crate::state::App;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use catalog::Actor;
 use jiff::civil::Date;
+use payments::rows::PaymentRows;
+use payments::rows::PayoutFile;
 use rating::ids::PayoutFileId;
 use serde::{Deserialize, Serialize};
-use store::catalog::{Actor, PayoutFile};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +54,10 @@ pub struct SepaFile {
 async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
     let missing = || ApiProblem::not_found("file");
     let id: PayoutFileId = name.parse().map_err(|_| missing())?;
-    app.catalog.payout_file(id).await?.ok_or_else(missing)
+    PaymentRows::of(&app.catalog)
+        .payout_file(id)
+        .await?
+        .ok_or_else(missing)
 }
 
 /// Make a file of every payout by bank that is due
@@ -86,12 +91,13 @@ pub async fn make_sepa_file(
         ))
     };
     let again = |made: Made| async move {
-        let file = app
-            .catalog
+        let file = PaymentRows::of(&app.catalog)
             .payout_file(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("file"))?;
-        let payouts = app.catalog.payouts_of_file(file.id).await?;
+        let payouts = PaymentRows::of(&app.catalog)
+            .payouts_of_file(file.id)
+            .await?;
         Ok(Done::created(body(app, &file, &payouts, Vec::new()).await?))
     };
     write.once(app, &key, work, again).await
@@ -100,7 +106,7 @@ pub async fn make_sepa_file(
 async fn body(
     app: &App,
     file: &PayoutFile,
-    payouts: &[store::catalog::Payout],
+    payouts: &[payments::rows::Payout],
     skipped: Vec<PayoutSkipped>,
 ) -> Result<SepaFile, ApiProblem> {
     let mut shown_payouts = Vec::with_capacity(payouts.len());

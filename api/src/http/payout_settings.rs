@@ -11,9 +11,10 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use hyper::Uri;
 use payments::payouts::{bank_account, default_settings};
+use payments::rows::PaymentRows;
+use payments::rows::{BankAccount, PayoutMethod, PayoutSettings};
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::catalog::{BankAccount, PayoutMethod, PayoutSettings};
 use tenants::{Tenant, TenantKind};
 
 const HOLD_BACK_DAYS_MAX: u16 = 366;
@@ -163,7 +164,10 @@ async fn settings_of(
         }
         TenantKind::Reseller | TenantKind::Platform => {}
     }
-    if let Some(stored) = app.catalog.payout_settings(tenant.id).await? {
+    if let Some(stored) = PaymentRows::of(&app.catalog)
+        .payout_settings(tenant.id)
+        .await?
+    {
         return Ok(stored);
     }
     let currency = match tenant.kind {
@@ -203,7 +207,9 @@ pub async fn change_payout_settings(
     let change: SettingsChange = write.read()?;
     let work = |actor| async move {
         let settings = change.applied_to(settings_of(app, tenant, PayoutMethod::Bank).await?)?;
-        let stored = app.catalog.put_payout_settings(&actor, &settings).await?;
+        let stored = PaymentRows::of(&app.catalog)
+            .put_payout_settings(&actor, &settings)
+            .await?;
         Ok(Done::ok(shown(tenant, &stored)))
     };
     let again = |_| async move {

@@ -7,9 +7,10 @@ use crate::problem::ApiProblem;
 use crate::state::App;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::Actor;
 use payments::payouts::Result as PayoutResult;
+use payments::rows::{Payout, PayoutState};
 use serde::Deserialize;
-use store::catalog::{Actor, Payout, PayoutState};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 

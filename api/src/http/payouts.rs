@@ -14,11 +14,13 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::Actor;
 use payments::payouts::{Considered, Month, Outcome, Reason};
+use payments::rows::PaymentRows;
+use payments::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
 use rating::ids::PayoutId;
 use rating::{Cents, Instant, TenantId};
 use serde::{Deserialize, Serialize};
-use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 
 /// Commission of one reseller, paid out for one period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -178,7 +180,7 @@ pub async fn shown(app: &App, payout: &Payout) -> Result<PayoutBody, ApiProblem>
 /// `not_found`.
 pub async fn payout_named(app: &App, access: &Access, name: &str) -> Result<Payout, ApiProblem> {
     let catalog = app.catalog_of(access);
-    let find = |id: PayoutId| async move { catalog.payout(id).await };
+    let find = |id: PayoutId| async move { PaymentRows::of(&catalog).payout(id).await };
     auth::visible(app, access, "payout", name, find, |payout| payout.tenant).await
 }
 
@@ -196,8 +198,7 @@ pub async fn list_payouts(
     let (before, limit) = (page.after()?.map(PayoutId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
     let period = period(query.from, query.until)?;
-    let found = app
-        .catalog_of(&key)
+    let found = PaymentRows::of(&app.catalog_of(&key))
         .payouts_below(&top, query.state, period, before, limit)
         .await?;
     let app = &app;
@@ -228,7 +229,7 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
             "this reseller has no payout settings yet",
         )
     };
-    app.catalog
+    PaymentRows::of(&app.catalog)
         .payout_settings(tenant)
         .await?
         .filter(|_| tenant != app.platform)
@@ -288,8 +289,7 @@ pub async fn create_payout(
                     currency,
                     ..
                 } = settings;
-                let found = app
-                    .catalog
+                let found = PaymentRows::of(&app.catalog)
                     .payout_of_period(root, tenant, currency, period.0)
                     .await?;
                 Ok(Done::ok(
@@ -305,8 +305,7 @@ pub async fn create_payout(
         }
     };
     let again = |made: Made| async move {
-        let payout = app
-            .catalog
+        let payout = PaymentRows::of(&app.catalog)
             .payout(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("payout"))?;

@@ -3,6 +3,7 @@
 
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
+use catalog::{LIST_ROWS_MAX, RateCard};
 use metering::prefixes;
 use metering::prepare::FALLBACKS_MAX;
 use rating::Instant;
@@ -11,7 +12,6 @@ use rating::card::{CardDoc, MeterTerms, Rate};
 use rating::validate::{MISTAKES_MAX, Mistake, meters, sense};
 use rating::window::{Window, Zone};
 use std::collections::{BTreeMap, HashMap};
-use store::catalog::{LIST_ROWS_MAX, RateCard};
 
 /// Versions of fallback cards that are looked at.
 const FALLBACK_VERSIONS_MAX: usize = 200;

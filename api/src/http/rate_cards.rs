@@ -10,9 +10,9 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::RateCard;
 use rating::{Currency, RateCardId};
 use serde::{Deserialize, Serialize};
-use store::catalog::RateCard;
 use tenants::{Tenant, TenantKind};
 
 /// A seller's prices.

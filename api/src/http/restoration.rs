@@ -10,8 +10,9 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
+use db::restoration::Restoration;
+use payments::rows::PaymentRows;
 use serde::{Deserialize, Serialize};
-use store::catalog::Restoration;
 
 /// Keys that are named.
 const KEYS_MAX: usize = 100;
@@ -99,7 +100,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
         restored_at: Some(restoration.restored_at().to_string()),
         backup_at: Some(restoration.backup_at().to_string()),
         valid_keys,
-        open_payouts: app.catalog.payouts_open().await?,
+        open_payouts: PaymentRows::of(&app.catalog).payouts_open().await?,
     })
 }
 

@@ -6,9 +6,9 @@ use crate::http::page::List;
 use crate::http::words;
 use crate::problem::ApiProblem;
 use crate::state::App;
+use journal::{JournalEntry, Kind};
 use rating::TenantId;
 use serde::Serialize;
-use store::journal::{JournalEntry, Kind};
 
 /// A usage event, or what was done to one later.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

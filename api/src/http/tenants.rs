@@ -11,9 +11,9 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::{NewTenant, TenantPatch, TenantsNamed};
 use rating::TenantId;
 use serde::{Deserialize, Serialize};
-use store::catalog::{NewTenant, TenantPatch, TenantsNamed};
 use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 

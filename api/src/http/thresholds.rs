@@ -9,9 +9,10 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use notices::rows::NoticeRows;
+use notices::rows::Threshold;
 use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
-use store::catalog::Threshold;
 use tenants::Tenant;
 
 /// When a balance counts as low, and whether it was told to be.
@@ -75,8 +76,7 @@ pub async fn get_threshold(
 ) -> Result<Json<ThresholdBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
     let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
-    let threshold = app
-        .catalog_of(&key)
+    let threshold = NoticeRows::of(&app.catalog_of(&key))
         .threshold(tenant.root, tenant.id, currency)
         .await?;
     Ok(Json(shown(&tenant, currency, threshold.as_ref())))
@@ -96,16 +96,14 @@ pub async fn set_threshold(
     let new: NewThresholdBody = write.read()?;
     let currency = currency_of(app, tenant, new.currency.as_deref()).await?;
     let work = |actor| async move {
-        let threshold = app
-            .catalog
+        let threshold = NoticeRows::of(&app.catalog)
             .set_threshold(&actor, tenant.id, currency, new.low_cents.map(Cents))
             .await?;
         app.invalidate();
         Ok(Done::ok(shown(tenant, currency, Some(&threshold))))
     };
     let again = |_| async move {
-        let threshold = app
-            .catalog
+        let threshold = NoticeRows::of(&app.catalog)
             .threshold(tenant.root, tenant.id, currency)
             .await?;
         Ok(Done::ok(shown(tenant, currency, threshold.as_ref())))

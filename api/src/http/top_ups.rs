@@ -16,11 +16,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use metering::requests::MoneyKind;
 use payments::refund::NewRefund;
+use payments::rows::PaymentRows;
+use payments::rows::{Payment, Refund, RefundState, TopUp, TopUpState};
 use payments::service::NewCheckout;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant};
 use serde::{Deserialize, Serialize};
-use store::catalog::{Payment, Refund, RefundState, TopUp, TopUpState};
 use tenants::TenantKind;
 
 /// How money comes in.
@@ -74,7 +75,7 @@ pub struct TopUpBody {
     pub cents: i64,
     /// `checkout` or `auto`.
     #[schema(value_type = words::TopUpOrigin, example = "checkout")]
-    pub origin: store::catalog::Origin,
+    pub origin: payments::rows::Origin,
     /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or
     /// `expired`.
     #[schema(value_type = words::TopUpState, example = "pending")]
@@ -362,8 +363,7 @@ pub async fn list_top_ups(
         limit: query.limit,
     };
     let period = period(query.from, query.until)?;
-    let found = app
-        .catalog_of(&key)
+    let found = PaymentRows::of(&app.catalog_of(&key))
         .top_ups_below(&top, period, page.after()?.map(TopUpId), page.limit()?)
         .await?;
     let app = &app;
@@ -393,7 +393,7 @@ pub async fn list_terms(
 
 async fn visible(app: &App, access: &Access, id: &str) -> Result<TopUp, ApiProblem> {
     let catalog = app.catalog_of(access);
-    let find = |id: TopUpId| async move { catalog.top_up(id).await };
+    let find = |id: TopUpId| async move { PaymentRows::of(&catalog).top_up(id).await };
     auth::visible(app, access, "top-up", id, find, |top_up| top_up.tenant).await
 }
 
@@ -407,7 +407,7 @@ pub async fn get_top_up(
 ) -> Result<Json<TopUpDetail>, ApiProblem> {
     let top_up = visible(&app, &key, &id).await?;
     let catalog = app.catalog_of(&key);
-    let payments: Vec<Payment> = catalog
+    let payments: Vec<Payment> = PaymentRows::of(&catalog)
         .payments_of(top_up.id)
         .await?
         .into_iter()
@@ -421,7 +421,7 @@ pub async fn get_top_up(
         sum.map(|cents| cents.0)
             .map_err(|error| ApiProblem::internal(&error))
     };
-    let refunds = catalog.refunds_of(top_up.id).await?;
+    let refunds = PaymentRows::of(&catalog).refunds_of(top_up.id).await?;
     Ok(Json(TopUpDetail {
         credited_cents: sum(|payment| payment.balance)?,
         refunded_cents: sum(|payment| payment.refunded)?,
@@ -488,8 +488,7 @@ pub async fn list_suspense(
         cursor: query.cursor,
         limit: query.limit,
     };
-    let found = app
-        .catalog
+    let found = PaymentRows::of(&app.catalog)
         .payments_in_suspense(period, page.cursor.as_deref(), page.limit()?)
         .await?;
     // The provider's ids are their order: there is no number to go on from.

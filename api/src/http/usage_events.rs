@@ -19,10 +19,10 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use formats::input::own_fields::OwnFields;
 use formats::input::{self, Parsed};
+use journal::{Of, Seq};
 use metering::requests::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use rating::Instant;
 use serde::Deserialize;
-use store::journal::{Of, Seq};
 use summaries::EventSummary;
 
 /// How a body is to be read.

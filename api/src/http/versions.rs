@@ -17,13 +17,13 @@ use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use catalog::{Actor, CardVersion, RateCard};
 use metering::prefixes;
 use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
 use serde::{Deserialize, Serialize};
-use store::catalog::{Actor, CardVersion, RateCard};
 
 /// A version of a rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

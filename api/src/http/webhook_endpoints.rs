@@ -14,10 +14,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use notices::address::BadUrl;
+use notices::rows::NoticeRows;
+use notices::rows::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::catalog::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
 
 /// A webhook endpoint, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -153,7 +154,7 @@ pub async fn visible_endpoint(
     id: &str,
 ) -> Result<Endpoint, ApiProblem> {
     let catalog = app.catalog_of(access);
-    let find = |id: EndpointId| async move { catalog.endpoint(id).await };
+    let find = |id: EndpointId| async move { NoticeRows::of(&catalog).endpoint(id).await };
     auth::visible(app, access, "webhook endpoint", id, find, |endpoint| {
         endpoint.tenant
     })
@@ -193,7 +194,9 @@ pub async fn create_webhook_endpoint(
         created_at: app.clock.now(),
     };
     let work = |actor| async move {
-        app.catalog.create_endpoint(&actor, &endpoint).await?;
+        NoticeRows::of(&app.catalog)
+            .create_endpoint(&actor, &endpoint)
+            .await?;
         let secret = endpoint.secret.clone();
         Ok(Done::created(shown(app, &endpoint, Some(secret)).await?).never_kept())
     };
@@ -206,7 +209,7 @@ pub async fn create_webhook_endpoint(
 }
 
 async fn endpoint_made(app: &App, made: &Made) -> Result<Endpoint, ApiProblem> {
-    app.catalog
+    NoticeRows::of(&app.catalog)
         .endpoint(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
@@ -219,8 +222,7 @@ pub async fn list_webhook_endpoints(
     key: MayRead,
     Query(page): Query<PageQuery>,
 ) -> Result<Json<List<EndpointBody>>, ApiProblem> {
-    let found = app
-        .catalog_of(&key)
+    let found = NoticeRows::of(&app.catalog_of(&key))
         .endpoints_below(&key.tenant, page.after()?.map(EndpointId), page.limit()?)
         .await?;
     let app = &app;
@@ -267,8 +269,7 @@ pub async fn change_webhook_endpoint(
         active: change.active,
     };
     let work = |actor| async move {
-        let changed = app
-            .catalog
+        let changed = NoticeRows::of(&app.catalog)
             .change_endpoint(&actor, endpoint.id, patch)
             .await?;
         Ok(Done::ok(shown(app, &changed, None).await?))
@@ -294,7 +295,7 @@ pub async fn delete_webhook_endpoint(
     let work = |actor| async move {
         let endpoint = visible_endpoint(app, key, id).await?;
         let was = shown(app, &endpoint, None).await?;
-        app.catalog
+        NoticeRows::of(&app.catalog)
             .delete_endpoint(&knowing(actor, &was)?, endpoint.id)
             .await?;
         Ok(Done::ok(was))
@@ -316,8 +317,7 @@ pub async fn rotate_webhook_secret(
 ) -> Result<Done<EndpointBody>, ApiProblem> {
     let endpoint = visible_endpoint(&app, &key, &id).await?;
     let secret = new_secret()?;
-    let rotated = app
-        .catalog
+    let rotated = NoticeRows::of(&app.catalog)
         .rotate_secret(&write.actor(&app, &key, None), endpoint.id, &secret)
         .await?;
     Ok(Done::ok(shown(&app, &rotated, Some(secret)).await?))
@@ -357,7 +357,9 @@ pub async fn test_webhook_endpoint(
             created_at,
         };
         let new = notices::outbox::only_for(&endpoint, &notice, &tenant, delivery);
-        let made = app.catalog.create_delivery(&actor, &new).await?;
+        let made = NoticeRows::of(&app.catalog)
+            .create_delivery(&actor, &new)
+            .await?;
         Ok(Done::accepted(TestBody {
             delivery: made.to_string(),
         }))

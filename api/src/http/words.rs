@@ -69,30 +69,30 @@ words_of! {
     AccountKind = ledger::AccountKind { Balance, Book, Income, Disputed, Revenue, External, Suspense, Expense }
     Aggregation = rating::card::Aggregation { Count, Sum, Max, Unique, Latest }
     AmountFrom = rating::card::AmountFrom { Amount, Quantity }
-    AutoTopUpState = store::catalog::AutoState { On, Paused, Off }
+    AutoTopUpState = payments::rows::AutoState { On, Paused, Off }
     BlockPolicy = rating::card::BlockPolicy { AllTiers, TopTier }
     Collect = tenants::Collect { Platform, Reseller }
     ConversionOp = rating::card::ConversionOp { Multiply, Divide }
     DeckDateForm = formats::input::when::DateForm { YearFirst, DayFirst, MonthFirst, EpochSeconds, EpochMillis }
     DeckMode = formats::deck::Mode { Full, Partial }
-    DeliveryState = store::catalog::DeliveryState { Waiting, Delivered, Failed, Logged }
+    DeliveryState = notices::rows::DeliveryState { Waiting, Delivered, Failed, Logged }
     HoldState = ledger::HoldState { Open, Captured, Released, Expired }
-    NoticeKind = store::catalog::NoticeKind {
+    NoticeKind = notices::rows::NoticeKind {
         BalanceLow, BalanceExhausted, TopUpSucceeded, TopUpFailed, TopUpActionRequired, AutoTopUpPaused, PaymentAttention, PayoutPaid,
         PayoutFailed, UsageUnrated, MarginNegative, HoldExpired, Test,
     }
     OnExhausted = tenants::OnExhausted { Post, Refuse }
-    PayoutMethod = store::catalog::PayoutMethod { Stripe, Bank }
-    PayoutState = store::catalog::PayoutState { Due, Paying, Paid, Failed, Reversing, Reversed, Canceled }
-    RefundState = store::catalog::RefundState { Pending, Sent, Succeeded, Failed }
+    PayoutMethod = payments::rows::PayoutMethod { Stripe, Bank }
+    PayoutState = payments::rows::PayoutState { Due, Paying, Paid, Failed, Reversing, Reversed, Canceled }
+    RefundState = payments::rows::RefundState { Pending, Sent, Succeeded, Failed }
     RoundingMode = rating::rounding::Mode { Up, Down, HalfUp, HalfEven, Ceil, Floor }
     Scope = tenants::Scope { PlatformAdmin, TenantAdmin, TenantRead, UsageWrite, MetricsRead }
-    StatementSumKind = store::catalog::MoveKind {
+    StatementSumKind = payments::rows::MoveKind {
         ChargesReceived, ChargesPaid, TopUp, Adjustment, Refund, Dispute, Payout, Payment,
     }
     TenantKind = tenants::TenantKind { Platform, Reseller, Customer }
-    TopUpOrigin = store::catalog::Origin { Checkout, Auto }
-    TopUpState = store::catalog::TopUpState { Pending, Processing, Succeeded, Failed, Expired }
+    TopUpOrigin = payments::rows::Origin { Checkout, Auto }
+    TopUpState = payments::rows::TopUpState { Pending, Processing, Succeeded, Failed, Expired }
     ZeroDuration = rating::card::ZeroDuration { Free, Charged }
 }
 

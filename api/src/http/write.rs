@@ -12,6 +12,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use catalog::{Actor, Attempt, Begun, Once};
 use http_body_util::LengthLimitError;
 use rating::Instant;
 use rating::json;
@@ -21,7 +22,6 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::str::FromStr;
 use std::sync::Arc;
-use store::catalog::{Actor, Attempt, Begun, Once};
 
 const IDEMPOTENCY_KEY_CHARS_MAX: usize = 255;
 

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use store::backup::Advance;
 use tar::{Archive, Entry};
+use transfer::backup::Advance;
 
 type Part<'a> = Entry<'a, BufReader<File>>;
 

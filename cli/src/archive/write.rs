@@ -5,8 +5,8 @@ use anyhow::{Context, bail};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use store::backup::Kind;
 use tempfile::NamedTempFile;
+use transfer::backup::Kind;
 
 /// A backup that is being written. Dropped before its end, it leaves nothing behind; a process that
 /// is killed leaves a file `NAME.….partial`.

@@ -9,9 +9,9 @@ use api::clock::Clock;
 use api::config::Config;
 use api::seed::Seeder;
 use api::state;
+use catalog::NewTenant;
 use rating::Cents;
 use rating::card::{Aggregation, MeterTerms};
-use store::catalog::NewTenant;
 use tenants::{Pricing, Scope, Tenant, TenantKind};
 
 /// Percent of the deck's prices that a reseller pays.

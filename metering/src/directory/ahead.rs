@@ -3,10 +3,10 @@
 
 use super::{Directory, record_problem};
 use crate::requests::{Caller, Problem};
+use catalog::CatalogError;
 use rating::TenantId;
 use std::collections::HashSet;
 use std::sync::Arc;
-use store::catalog::CatalogError;
 use tenants::Tenant;
 
 impl Directory {

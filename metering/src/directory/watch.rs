@@ -36,10 +36,10 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
 mod tests {
     use crate::directory::Directory;
     use crate::requests::Caller;
+    use catalog::{Actor, Catalog, NewTenant, TenantPatch};
+    use db::{Db, PostgresOptions};
     use rating::{Instant, TenantId, ids::ApiKeyId};
     use std::time::Duration;
-    use store::catalog::{Actor, Catalog, NewTenant, TenantPatch};
-    use store::db::{Db, PostgresOptions};
     use supervisor::CancellationToken;
     use tenants::{ApiKey, Scope, Tenant, TenantKind};
 

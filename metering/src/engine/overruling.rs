@@ -7,9 +7,9 @@ use crate::prepare::RatedEvent;
 use crate::requests::{Outcome, Problem};
 use crate::void::Void;
 use futures_util::{StreamExt as _, stream};
+use journal::{Identity, JournalEntry, Namespace};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::journal::{Identity, JournalEntry, Namespace};
 
 /// Reports from below whose place is taken at a time by one request.
 const OVERRULED_AT_ONCE: usize = 250;

@@ -1,13 +1,13 @@
 use super::gather::lane_of;
 use super::*;
 use async_trait::async_trait;
-use rating::Instant;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use store::journal::{
+use journal::memory::MemoryJournal;
+use journal::{
     Batch, Check, EntryQuery, JournalEntry, Keyed, Locking, Name, Namespace, Placed, Reporter,
     State, StateKeys,
 };
-use store::memory::MemoryJournal;
+use rating::Instant;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Semaphore, oneshot};
 
 type Answer = oneshot::Receiver<Result<Vec<CommandResult>, Problem>>;

@@ -1,12 +1,13 @@
 //! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one
 //! wakes who tops up.
 
+use crate::rows::AutoTopUp;
+use crate::rows::PaymentRows;
 use crate::service::{PaymentService, unread};
 use ledger::AccountKey;
 use metering::balance_monitor::Purpose;
 use metering::requests::Problem;
 use rating::Cents;
-use store::catalog::AutoTopUp;
 
 impl PaymentService {
     /// Marks every balance whose automatic top-up is on. Other processes' changes count from their
@@ -17,8 +18,7 @@ impl PaymentService {
     pub async fn mark_auto(&self) -> Result<(), Problem> {
         let (mut marks, mut last) = (Vec::new(), None);
         loop {
-            let rows = self
-                .catalog
+            let rows = PaymentRows::of(&self.catalog)
                 .auto_top_ups_on(last.as_ref())
                 .await
                 .map_err(unread)?;

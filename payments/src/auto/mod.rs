@@ -16,13 +16,17 @@ use crate::provider::{
     CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
     PaymentStatus, ProviderError,
 };
+use crate::rows::PaymentRows;
+use crate::rows::{AutoState, AutoTopUp, Origin, TopUp, TopUpState};
 use crate::service::{NewCheckout, PaymentService, again_secs, code_of, provider_problem, unread};
+use catalog::Actor;
 use metering::requests::Problem;
+use notices::rows::NoticeRows;
+use notices::rows::{Notice, NoticeKind};
 use rating::ids::{NoticeId, TopUpId};
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use rules::{End, Wait};
 use serde_json::json;
-use store::catalog::{Actor, AutoState, AutoTopUp, Notice, NoticeKind, Origin, TopUp, TopUpState};
 use tenants::Tenant;
 
 /// Rows looked at in one round.
@@ -81,8 +85,7 @@ impl PaymentService {
         };
         for _ in 0..TRIES_MAX {
             let now = self.now();
-            let before = self
-                .catalog
+            let before = PaymentRows::of(&self.catalog)
                 .auto_top_up(tenant.id, currency)
                 .await
                 .map_err(unread)?;
@@ -108,16 +111,14 @@ impl PaymentService {
                 updated_at: now,
                 ..base
             };
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .save_auto_top_up(actor, before.as_ref(), &after)
                 .await
                 .map_err(unread)?
             {
                 self.mark_auto().await?;
                 self.wake.notify_one();
-                return self
-                    .catalog
+                return PaymentRows::of(&self.catalog)
                     .auto_top_up(tenant.id, currency)
                     .await
                     .map_err(unread)?
@@ -139,8 +140,7 @@ impl PaymentService {
         }
         let mut looked = self.crossed().await;
         let now = self.now();
-        for due in self
-            .catalog
+        for due in PaymentRows::of(&self.catalog)
             .due_auto_top_ups(now, ROUND_ROWS_MAX)
             .await
             .map_err(unread)?
@@ -150,8 +150,7 @@ impl PaymentService {
                 updated_at: now,
                 ..due.clone()
             };
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .put_auto_top_up(&due, &taken)
                 .await
                 .map_err(unread)?
@@ -179,8 +178,7 @@ impl PaymentService {
         tenant: TenantId,
         currency: Currency,
     ) -> Result<Option<TopUpId>, Problem> {
-        let Some(auto) = self
-            .catalog
+        let Some(auto) = PaymentRows::of(&self.catalog)
             .auto_top_up(tenant, currency)
             .await
             .map_err(unread)?
@@ -207,8 +205,7 @@ impl PaymentService {
         let Some((counted, balance)) = self.counted(&auto).await? else {
             return Ok(None);
         };
-        let disputes = self
-            .catalog
+        let disputes = PaymentRows::of(&self.catalog)
             .open_disputes_below(&of)
             .await
             .map_err(unread)?;
@@ -258,8 +255,7 @@ impl PaymentService {
             expires_at: now.plus_secs(KEY_GOOD_SECS),
         };
         let after = rules::begun(auto, id, now).map_err(overflow)?;
-        if !self
-            .catalog
+        if !PaymentRows::of(&self.catalog)
             .begin_auto_top_up(&self.actor("automatic top-up"), auto, &after, &top_up)
             .await
             .map_err(unread)?
@@ -302,7 +298,7 @@ impl PaymentService {
             ..top_up.clone()
         };
         // Who changed it meanwhile knows more.
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .put_top_up(&top_up, &later)
             .await
             .map_err(unread)?;
@@ -321,15 +317,13 @@ impl PaymentService {
             updated_at: now,
             ..top_up.clone()
         };
-        let auto = self
-            .catalog
+        let auto = PaymentRows::of(&self.catalog)
             .auto_top_up(top_up.tenant, top_up.currency)
             .await
             .map_err(unread)?;
         match auto.filter(|auto| auto.open == Some(top_up.id)) {
             Some(auto) => self.end(&auto, Some((top_up, &failed)), &failed, end).await,
-            None => self
-                .catalog
+            None => PaymentRows::of(&self.catalog)
                 .put_top_up(top_up, &failed)
                 .await
                 .map(drop)
@@ -344,14 +338,18 @@ impl PaymentService {
         open: TopUpId,
         why: Option<&Decline>,
     ) -> Result<(), Problem> {
-        let Some(top_up) = self.catalog.top_up(open).await.map_err(unread)? else {
+        let Some(top_up) = PaymentRows::of(&self.catalog)
+            .top_up(open)
+            .await
+            .map_err(unread)?
+        else {
             return Ok(());
         };
         match top_up.state {
             TopUpState::Pending | TopUpState::Processing => Ok(()),
             TopUpState::Succeeded => {
                 let after = rules::succeeded(auto, self.now());
-                self.catalog
+                PaymentRows::of(&self.catalog)
                     .end_auto_top_up(&self.actor("automatic top-up"), None, (auto, &after))
                     .await
                     .map_err(unread)?;
@@ -396,7 +394,7 @@ impl PaymentService {
         };
         self.tell_end(top_up, end, url).await?;
         let actor = self.actor("automatic top-up");
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .end_auto_top_up(&actor, change, (auto, &after))
             .await
             .map_err(unread)?;
@@ -456,7 +454,7 @@ impl PaymentService {
             data,
             created_at: self.now(),
         };
-        self.catalog
+        NoticeRows::of(&self.catalog)
             .append_notice(&notice)
             .await
             .map(drop)
@@ -494,11 +492,14 @@ impl PaymentService {
     /// What a payment that was just looked at means for automatic top-ups: the end of the one under
     /// way, or a method that was kept.
     pub(crate) async fn learn(&self, top_up: TopUpId, shown: &Shown) -> Result<(), Problem> {
-        let Some(top_up) = self.catalog.top_up(top_up).await.map_err(unread)? else {
+        let Some(top_up) = PaymentRows::of(&self.catalog)
+            .top_up(top_up)
+            .await
+            .map_err(unread)?
+        else {
             return Ok(());
         };
-        let Some(auto) = self
-            .catalog
+        let Some(auto) = PaymentRows::of(&self.catalog)
             .auto_top_up(top_up.tenant, top_up.currency)
             .await
             .map_err(unread)?
@@ -543,16 +544,14 @@ impl PaymentService {
                 other,
                 ..rules::with_method(&auto, top_up, customer, method, self.now())
             };
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .save_auto_top_up(&self.actor("kept a payer's method"), Some(&auto), &after)
                 .await
                 .map_err(unread)?
             {
                 return self.mark_auto().await;
             }
-            let Some(changed) = self
-                .catalog
+            let Some(changed) = PaymentRows::of(&self.catalog)
                 .auto_top_up(auto.tenant, auto.currency)
                 .await
                 .map_err(unread)?

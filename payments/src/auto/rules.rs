@@ -4,9 +4,9 @@
 //! exceeds the cap.
 
 use crate::provider::Decline;
+use crate::rows::{AutoState, AutoTopUp};
 use rating::ids::TopUpId;
 use rating::{Cents, Instant, Overflow};
-use store::catalog::{AutoState, AutoTopUp};
 
 /// After a top-up that came in.
 pub const COOL_DOWN_SECS: i64 = 60;

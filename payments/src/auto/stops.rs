@@ -3,11 +3,13 @@
 
 use super::{TRIES_MAX, changing, rules};
 use crate::provider::Object;
+use crate::rows::PaymentRows;
+use crate::rows::{AutoState, AutoTopUp, Origin, Payment};
 use crate::service::{PaymentService, unread};
 use metering::requests::Problem;
+use notices::rows::NoticeKind;
 use rating::{Cents, TenantId};
 use serde_json::json;
-use store::catalog::{AutoState, AutoTopUp, NoticeKind, Origin, Payment};
 
 impl PaymentService {
     /// Of an automatic top-up (a part of) the money was given back: whoever did that does not want
@@ -16,15 +18,18 @@ impl PaymentService {
     /// # Errors
     /// `unavailable`.
     pub(crate) async fn refunded(&self, payment: &Payment, refunded: Cents) -> Result<(), Problem> {
-        let Some(top_up) = self.catalog.top_up(payment.top_up).await.map_err(unread)? else {
+        let Some(top_up) = PaymentRows::of(&self.catalog)
+            .top_up(payment.top_up)
+            .await
+            .map_err(unread)?
+        else {
             return Ok(());
         };
         if top_up.origin != Origin::Auto {
             return Ok(());
         }
         for _ in 0..TRIES_MAX {
-            let Some(auto) = self
-                .catalog
+            let Some(auto) = PaymentRows::of(&self.catalog)
                 .auto_top_up(top_up.tenant, top_up.currency)
                 .await
                 .map_err(unread)?
@@ -37,8 +42,7 @@ impl PaymentService {
             let after = rules::paused(&auto, "refunded", self.now());
             self.tell_stopped(&auto, "refunded", &format!("{}:{refunded}", top_up.id))
                 .await?;
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .end_auto_top_up(&self.actor("refunded"), None, (&auto, &after))
                 .await
                 .map_err(unread)?
@@ -60,10 +64,12 @@ impl PaymentService {
         method: Option<&str>,
         why: &str,
     ) -> Result<(), Problem> {
-        let mut rows = self.catalog.auto_top_ups_of(tenant).await.map_err(unread)?;
+        let mut rows = PaymentRows::of(&self.catalog)
+            .auto_top_ups_of(tenant)
+            .await
+            .map_err(unread)?;
         if let Some(method) = method {
-            let kept_by_others = self
-                .catalog
+            let kept_by_others = PaymentRows::of(&self.catalog)
                 .auto_top_ups_by_method(method)
                 .await
                 .map_err(unread)?;
@@ -87,18 +93,24 @@ impl PaymentService {
     pub(crate) async fn forget(&self, gone: &Object) -> Result<bool, Problem> {
         let (rows, why) = match gone {
             Object::MethodGone(method) => (
-                self.catalog.auto_top_ups_by_method(method).await,
+                PaymentRows::of(&self.catalog)
+                    .auto_top_ups_by_method(method)
+                    .await,
                 "method_gone",
             ),
             Object::MandateGone {
                 method: Some(method),
                 ..
             } => (
-                self.catalog.auto_top_ups_by_method(method).await,
+                PaymentRows::of(&self.catalog)
+                    .auto_top_ups_by_method(method)
+                    .await,
                 "mandate_gone",
             ),
             Object::CustomerGone(customer) => (
-                self.catalog.auto_top_ups_by_customer(customer).await,
+                PaymentRows::of(&self.catalog)
+                    .auto_top_ups_by_customer(customer)
+                    .await,
                 "customer_gone",
             ),
             _ => return Ok(false),
@@ -120,8 +132,7 @@ impl PaymentService {
             self.tell_stopped(row, why, row.method.as_deref().unwrap_or_default())
                 .await?;
         }
-        if !self
-            .catalog
+        if !PaymentRows::of(&self.catalog)
             .end_auto_top_up(&self.actor(why), None, (row, &after))
             .await
             .map_err(unread)?
@@ -140,7 +151,7 @@ impl PaymentService {
         let after = rules::switched_off(auto, why, self.now());
         self.tell_stopped(auto, why, &rules::day_of(self.now()).to_string())
             .await?;
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .end_auto_top_up(&self.actor(why), None, (auto, &after))
             .await
             .map_err(unread)?;

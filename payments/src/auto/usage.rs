@@ -6,14 +6,15 @@
 //! restart forgets nothing.
 
 use super::{TRIES_MAX, overflow, rules};
+use crate::rows::PaymentRows;
+use crate::rows::{AutoTopUp, Origin};
 use crate::service::{PaymentService, unread};
 use crate::settlement::SOURCE;
+use journal::{EntryQuery, JournalEntry, Kind, Namespace, Of, Seq};
 use ledger::AccountKey;
 use metering::engine::journal_problem;
 use metering::requests::Problem;
 use rating::{Cents, Currency, TenantId};
-use store::catalog::{AutoTopUp, Origin};
-use store::journal::{EntryQuery, JournalEntry, Kind, Namespace, Of, Seq};
 
 /// Records of one read, and of one look; a balance with more of them is looked at again.
 const READ_RECORDS: usize = 1_000;
@@ -141,10 +142,18 @@ impl PaymentService {
         let Some((payment, _)) = record.identity.id.rsplit_once(':') else {
             return Ok(cents);
         };
-        let Some(payment) = self.catalog.payment(payment).await.map_err(unread)? else {
+        let Some(payment) = PaymentRows::of(&self.catalog)
+            .payment(payment)
+            .await
+            .map_err(unread)?
+        else {
             return Ok(cents);
         };
-        match self.catalog.top_up(payment.top_up).await.map_err(unread)? {
+        match PaymentRows::of(&self.catalog)
+            .top_up(payment.top_up)
+            .await
+            .map_err(unread)?
+        {
             Some(top_up) if top_up.origin == Origin::Auto => Ok(cents
                 .checked_sub(top_up.cents)
                 .map_err(overflow)?
@@ -167,7 +176,7 @@ impl PaymentService {
                 updated_at: self.now(),
                 ..before.clone()
             };
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .put_auto_top_up(before, &after)
                 .await
                 .map_err(unread)?;

@@ -5,12 +5,13 @@ use super::earnings::{CommissionAccount, Reached};
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::withheld::{Debtor, Earned, Loss, Shares, Through, Withheld, withhold};
 use super::{Error, Payouts, Result};
+use crate::rows::PaymentRows;
+use crate::rows::{CustomerCommission, add_steps};
+use journal::Namespace;
 use ledger::AccountKey;
 use metering::requests::SellerCover;
 use rating::{Cents, Instant, Overflow, TenantId};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use store::catalog::{CustomerCommission, add_steps};
-use store::journal::Namespace;
 
 /// Customers whose commission and balances are read at once.
 const CUSTOMERS_AT_ONCE: usize = 1_000;
@@ -63,8 +64,7 @@ impl Payouts {
         let cents = withheld
             .iter()
             .try_fold(Cents::ZERO, |sum, one| sum.checked_add(one.cents))?;
-        let position = self
-            .catalog
+        let position = PaymentRows::of(&self.catalog)
             .commission_position(
                 commission_account.root,
                 reseller,
@@ -120,12 +120,10 @@ impl Payouts {
         let AccountKey {
             tenant, currency, ..
         } = commission_account.account;
-        let earned = self
-            .catalog
+        let earned = PaymentRows::of(&self.catalog)
             .commission_gained(commission_account.root, tenant, currency)
             .await?;
-        let Some(position) = self
-            .catalog
+        let Some(position) = PaymentRows::of(&self.catalog)
             .commission_position(commission_account.root, tenant, currency)
             .await?
         else {
@@ -164,8 +162,7 @@ impl Payouts {
                 }
                 false => self.add_up_whole(commission_account.of(upper), now).await?,
             }
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .lost_on_customers_of(commission_account.root, upper, tenant, currency)
                 .await?
             {
@@ -240,8 +237,7 @@ impl Payouts {
                 below.resellers.get(&seller).cloned().unwrap_or_default(),
                 below.losses.remove(&seller).unwrap_or_default(),
             );
-            let paid_out = self
-                .catalog
+            let paid_out = PaymentRows::of(&self.catalog)
                 .payouts_counting(top.root, seller, account.currency)
                 .await?
                 .debited;
@@ -289,8 +285,7 @@ impl Payouts {
         } = commission_account.account;
         let (mut earned, mut after, mut by_customer) = (Earned::default(), None, Vec::new());
         loop {
-            let page = self
-                .catalog
+            let page = PaymentRows::of(&self.catalog)
                 .commission_customers(
                     commission_account.root,
                     tenant,
@@ -326,8 +321,7 @@ impl Payouts {
                 add(&mut earned, Through::Reseller(customer), cents, gained)?;
             }
         }
-        let position = self
-            .catalog
+        let position = PaymentRows::of(&self.catalog)
             .commission_position(commission_account.root, tenant, currency)
             .await?;
         let all = self
@@ -340,8 +334,7 @@ impl Payouts {
         let own = position.map_or(Cents::ZERO, |position| position.own);
         earned.kept = all.checked_add(own.max(Cents::ZERO))?;
         earned.given = own.min(Cents::ZERO).checked_neg()?;
-        earned.paid_out = self
-            .catalog
+        earned.paid_out = PaymentRows::of(&self.catalog)
             .payouts_counting(commission_account.root, tenant, currency)
             .await?
             .gone;
@@ -353,8 +346,7 @@ impl Payouts {
         self.add_up_platform(top).await?;
         let mut after = None;
         loop {
-            let page = self
-                .catalog
+            let page = PaymentRows::of(&self.catalog)
                 .losses(
                     top.root,
                     self.platform,
@@ -438,8 +430,7 @@ impl Payouts {
             self.add_up_whole(top.of(reseller), now).await?;
             let mut after = None;
             loop {
-                let page = self
-                    .catalog
+                let page = PaymentRows::of(&self.catalog)
                     .commission_customers(
                         top.root,
                         reseller,

@@ -4,11 +4,11 @@
 //! kept in the same way.
 
 use super::earnings::CommissionAccount;
+use crate::rows::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
+use journal::{JournalEntry, Kind, Seq};
 use ledger::Settlement;
 use rating::{Cents, Overflow, TenantId};
 use std::collections::BTreeMap;
-use store::catalog::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
-use store::journal::{JournalEntry, Kind, Seq};
 
 /// What a record is to a reseller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

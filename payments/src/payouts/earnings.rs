@@ -11,10 +11,11 @@ use super::customers::{grow, grow_platform};
 use super::month::Month;
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::{Error, Payouts, Result};
+use crate::rows::PaymentRows;
+use crate::rows::{CommissionMonth, CommissionPosition, MoveKind, Sum};
+use journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 use ledger::{AccountKey, Settlement};
 use rating::{Cents, Instant, Overflow, TenantId};
-use store::catalog::{CommissionMonth, CommissionPosition, MoveKind, Sum};
-use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 
 /// Records read and stored as one step.
 const STEP_RECORDS: usize = 5_000;
@@ -153,7 +154,7 @@ fn following(
     let AccountKey {
         tenant, currency, ..
     } = commission_account.account;
-    let sums = store::catalog::Sums::new();
+    let sums = crate::rows::Sums::new();
     Ok(CommissionMonth {
         root: commission_account.root,
         tenant,
@@ -228,8 +229,7 @@ impl Payouts {
                 .transpose()?;
             let is_same = customers.is_none() && rows.last() == latest.as_ref();
             let stored = is_same
-                || self
-                    .catalog
+                || PaymentRows::of(&self.catalog)
                     .add_commission(latest.as_ref(), &rows, customers.as_ref())
                     .await?;
             // Another process was faster: what it stored is where to go on.
@@ -269,7 +269,9 @@ impl Payouts {
         if is_end {
             grown.after.through = through;
         }
-        self.catalog.add_commission(None, &[], Some(&grown)).await?;
+        PaymentRows::of(&self.catalog)
+            .add_commission(None, &[], Some(&grown))
+            .await?;
         Ok(read)
     }
 
@@ -280,8 +282,7 @@ impl Payouts {
     pub(super) async fn add_up_platform(&self, top: CommissionAccount) -> Result<()> {
         let mut read = 0;
         while read < STATEMENT_RECORDS_MAX {
-            let position = self
-                .catalog
+            let position = PaymentRows::of(&self.catalog)
                 .commission_position(top.root, self.platform, top.account.currency)
                 .await?;
             let after = position.map(|position| position.through);
@@ -296,8 +297,10 @@ impl Payouts {
             read += records.len().max(1);
             let grown = grow_platform(self.platform, top, position, &records)?;
             // Another process was faster: what it stored is where to go on.
-            let stored =
-                records.is_empty() || self.catalog.add_commission(None, &[], Some(&grown)).await?;
+            let stored = records.is_empty()
+                || PaymentRows::of(&self.catalog)
+                    .add_commission(None, &[], Some(&grown))
+                    .await?;
             if stored && is_end {
                 return Ok(());
             }
@@ -324,8 +327,7 @@ impl Payouts {
         let AccountKey {
             tenant, currency, ..
         } = commission_account.account;
-        Ok(self
-            .catalog
+        Ok(PaymentRows::of(&self.catalog)
             .commission_position(commission_account.root, tenant, currency)
             .await?)
     }
@@ -347,8 +349,7 @@ impl Payouts {
         let AccountKey {
             tenant, currency, ..
         } = commission_account.account;
-        Ok(self
-            .catalog
+        Ok(PaymentRows::of(&self.catalog)
             .commission_month(commission_account.root, tenant, currency, month.0)
             .await?)
     }

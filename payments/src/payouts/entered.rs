@@ -5,8 +5,10 @@
 use super::month::Month;
 use super::steps::{Unposted, Way, commission_account_of, wrong_state};
 use super::{Error, Payouts, Result, refused};
+use crate::rows::PaymentRows;
+use crate::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
+use catalog::Actor;
 use rating::{Cents, Instant};
-use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 
 const FIRST: &str = "first let usage and top-ups since the backup be sent again; for what cannot be \
     sent again, adjust the balance by hand";
@@ -34,8 +36,7 @@ impl Payouts {
             ..
         } = *settings;
         for _ in 0..LOOKS_MAX {
-            let found = self
-                .catalog
+            let found = PaymentRows::of(&self.catalog)
                 .payout_of_period(root, tenant, currency, period.0)
                 .await?;
             let begun = match found {
@@ -48,12 +49,14 @@ impl Payouts {
                         ..self.new_payout(settings, period, cents, now)
                     };
                     self.check_balance(&new).await?;
-                    let payouts = self
-                        .catalog
+                    let payouts = PaymentRows::of(&self.catalog)
                         .payouts_counting(root, tenant, currency)
                         .await?;
                     let others = payouts.gone.checked_add(payouts.due)?;
-                    if !self.catalog.create_payout(actor, &new, others).await? {
+                    if !PaymentRows::of(&self.catalog)
+                        .create_payout(actor, &new, others)
+                        .await?
+                    {
                         continue;
                     }
                     new
@@ -104,7 +107,10 @@ impl Payouts {
                 };
                 self.check_balance(&begun).await?;
                 let enters = Some((actor, "enter"));
-                if !self.catalog.replace_payout(enters, &payout, &begun).await? {
+                if !PaymentRows::of(&self.catalog)
+                    .replace_payout(enters, &payout, &begun)
+                    .await?
+                {
                     return Ok(Entered::Changed);
                 }
                 let version = payout.version + 1;

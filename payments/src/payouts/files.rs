@@ -8,13 +8,15 @@ use super::bank::{
 use super::month::Month;
 use super::steps::FROZEN;
 use super::{Error, Payouts, Result, refused};
+use crate::rows::PaymentRows;
+use crate::rows::{BankAccount, Payout, PayoutFile, PayoutMethod, PayoutState};
+use catalog::Actor;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use metering::requests::Problem;
 use rating::ids::{PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant};
-use store::catalog::{Actor, BankAccount, Payout, PayoutFile, PayoutMethod, PayoutState};
 
 /// How far ahead a bank may be asked to carry a file out.
 const AHEAD_DAYS_MAX: i32 = 360;
@@ -69,8 +71,7 @@ impl Payouts {
             );
             return Err(Problem::field("invalid_field", "execution_on", expected).into());
         }
-        let own = self
-            .catalog
+        let own = PaymentRows::of(&self.catalog)
             .payout_settings(self.platform)
             .await?
             .and_then(|settings| settings.bank);
@@ -110,7 +111,7 @@ impl Payouts {
             ));
         }
         let file = self.file_of(id, debtor, execution_on, &taken, now)?;
-        self.catalog
+        PaymentRows::of(&self.catalog)
             .create_payout_file(actor, &file, &taken)
             .await?;
         let payouts = taken
@@ -130,8 +131,7 @@ impl Payouts {
     /// Debits what is due, before a bank can see it; what cannot go out, and why.
     async fn begin_due(&self, actor: &Actor, now: Instant) -> Result<Vec<Skipped>> {
         let (due, bank) = (PayoutState::Due, PayoutMethod::Bank);
-        let page = self
-            .catalog
+        let page = PaymentRows::of(&self.catalog)
             .payouts_in_state(due, bank, Some(Currency::EUR), None, FILE_PAYOUTS_MAX)
             .await?;
         let mut skipped = Vec::new();
@@ -174,8 +174,7 @@ impl Payouts {
         let (mut found, mut after) = (Vec::new(), None);
         loop {
             let (paying, bank) = (PayoutState::Paying, PayoutMethod::Bank);
-            let page = self
-                .catalog
+            let page = PaymentRows::of(&self.catalog)
                 .payouts_in_state(paying, bank, Some(Currency::EUR), after, FILE_PAYOUTS_MAX)
                 .await?;
             after = page.data.last().map(|payout| payout.id);
@@ -218,7 +217,9 @@ impl Payouts {
         payout: &Payout,
         now: Instant,
     ) -> Result<Result<BankAccount, String>> {
-        let settings = self.catalog.payout_settings(payout.tenant).await?;
+        let settings = PaymentRows::of(&self.catalog)
+            .payout_settings(payout.tenant)
+            .await?;
         let Some(bank) = settings.and_then(|settings| settings.bank) else {
             return Ok(Err("the reseller has no bank account".to_owned()));
         };
@@ -302,7 +303,7 @@ impl Payouts {
         reference: &str,
         now: Instant,
     ) -> Result<Vec<Payout>> {
-        let mut payouts = self.catalog.payouts_of_file(file).await?;
+        let mut payouts = PaymentRows::of(&self.catalog).payouts_of_file(file).await?;
         for payout in payouts
             .iter_mut()
             .filter(|payout| payout.state == PayoutState::Paying)

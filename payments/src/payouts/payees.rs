@@ -3,9 +3,11 @@
 
 use super::{Error, Payouts, Result, refused};
 use crate::provider::{CallKey, PayeeRequest, ProviderError};
+use crate::rows::PaymentRows;
+use crate::rows::{PayoutMethod, PayoutSettings};
+use catalog::{Actor, CatalogError};
 use metering::requests::Problem;
 use rating::{Cents, Currency, Instant, TenantId};
-use store::catalog::{Actor, CatalogError, PayoutMethod, PayoutSettings};
 use tenants::Tenant;
 
 pub const HOLD_BACK_DAYS_DEFAULT: u16 = 14;
@@ -82,8 +84,7 @@ impl Payouts {
         country: Option<&str>,
     ) -> Result<PayoutSettings> {
         for _ in 0..LOOKS_MAX {
-            let settings = self
-                .catalog
+            let settings = PaymentRows::of(&self.catalog)
                 .payout_settings(fresh.tenant)
                 .await?
                 .unwrap_or_else(|| fresh.clone());
@@ -169,7 +170,10 @@ impl Payouts {
         actor: &Actor,
         settings: &PayoutSettings,
     ) -> Result<Option<PayoutSettings>> {
-        match self.catalog.put_payout_settings(actor, settings).await {
+        match PaymentRows::of(&self.catalog)
+            .put_payout_settings(actor, settings)
+            .await
+        {
             Ok(stored) => Ok(Some(stored)),
             Err(CatalogError::Conflict { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -184,7 +188,10 @@ impl Payouts {
     pub async fn refresh_payee(&self, payee: &str, now: Instant) -> Result<Option<PayoutSettings>> {
         let provider = self.provider()?;
         for _ in 0..LOOKS_MAX {
-            let Some(settings) = self.catalog.payout_settings_of_payee(payee).await? else {
+            let Some(settings) = PaymentRows::of(&self.catalog)
+                .payout_settings_of_payee(payee)
+                .await?
+            else {
                 return Ok(None);
             };
             let read = with_state(&settings, &provider.payee(payee).await?, Some(now));
@@ -231,7 +238,9 @@ impl Payouts {
             return Ok(0);
         }
         loop {
-            let page = self.catalog.all_payout_settings(after, PAGE_ROWS).await?;
+            let page = PaymentRows::of(&self.catalog)
+                .all_payout_settings(after, PAGE_ROWS)
+                .await?;
             for settings in page.data.iter().filter(|settings| is_stale(settings, now)) {
                 let Some(payee) = &settings.payee else {
                     continue;

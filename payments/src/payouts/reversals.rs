@@ -4,10 +4,14 @@
 use super::steps::{Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
 use crate::provider::{ProviderError, Transfer};
+use crate::rows::PaymentRows;
+use crate::rows::{Payout, PayoutMethod, PayoutState};
+use catalog::Actor;
+use notices::rows::NoticeRows;
+use notices::rows::{Notice, NoticeKind};
 use rating::ids::{NoticeId, PayoutId};
 use rating::{Cents, Instant};
 use serde_json::json;
-use store::catalog::{Actor, Notice, NoticeKind, Payout, PayoutMethod, PayoutState};
 
 impl Payouts {
     /// Asks the provider for the money back. It gives back what the payee's account has: if it
@@ -140,7 +144,10 @@ impl Payouts {
 
     /// By the transfer that we know of, or (its answer was lost) by what we told the provider.
     pub(crate) async fn payout_behind(&self, transfer: &Transfer) -> Result<Option<Payout>> {
-        if let Some(payout) = self.catalog.payout_by_transfer(&transfer.id).await? {
+        if let Some(payout) = PaymentRows::of(&self.catalog)
+            .payout_by_transfer(&transfer.id)
+            .await?
+        {
             return Ok(Some(payout));
         }
         let Some(id) = transfer
@@ -150,7 +157,7 @@ impl Payouts {
         else {
             return Ok(None);
         };
-        let known = self.catalog.payout(id).await?;
+        let known = PaymentRows::of(&self.catalog).payout(id).await?;
         Ok(known.filter(|payout| {
             payout
                 .transfer
@@ -183,7 +190,7 @@ impl Payouts {
             data,
             created_at: now,
         };
-        self.catalog.append_notice(&notice).await?;
+        NoticeRows::of(&self.catalog).append_notice(&notice).await?;
         Ok(())
     }
 
@@ -217,7 +224,9 @@ impl Payouts {
                 Ok(payout.clone())
             }
             (PayoutState::Due, PayoutMethod::Bank) => {
-                let settings = self.catalog.payout_settings(payout.tenant).await?;
+                let settings = PaymentRows::of(&self.catalog)
+                    .payout_settings(payout.tenant)
+                    .await?;
                 let bank = settings.and_then(|settings| settings.bank);
                 self.check_payable(payout, now).await?;
                 // The reference keeps it out of files, should this be all that comes of it.

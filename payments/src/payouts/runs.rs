@@ -8,10 +8,12 @@ use super::payable::{Payable, Standing};
 use super::statements::STATEMENT_RECORDS_MAX;
 use super::steps::commission_account_of;
 use super::{Error, Payouts, Result, refused};
+use crate::rows::PaymentRows;
+use crate::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState, PayoutSums};
+use catalog::Actor;
 use ledger::AccountKey;
 use rating::ids::PayoutId;
 use rating::{Cents, Currency, Instant, TenantId};
-use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState, PayoutSums};
 
 const DAY_SECS: i64 = 86_400;
 /// Resellers considered by one call.
@@ -81,8 +83,7 @@ impl Payouts {
         dry_run: bool,
         now: Instant,
     ) -> Result<(Vec<Considered>, Option<TenantId>)> {
-        let page = self
-            .catalog
+        let page = PaymentRows::of(&self.catalog)
             .all_payout_settings(after, limit.clamp(1, RUN_RESELLERS_MAX))
             .await?;
         let (mut considered, mut first_failure) = (Vec::with_capacity(page.data.len()), None);
@@ -168,8 +169,7 @@ impl Payouts {
             outcome,
         };
         for _ in 0..LOOKS_MAX {
-            if self
-                .catalog
+            if PaymentRows::of(&self.catalog)
                 .payout_of_period(root, tenant, currency, period.0)
                 .await?
                 .is_some()
@@ -191,8 +191,7 @@ impl Payouts {
                 cents if dry_run => Outcome::Would(cents),
                 cents => {
                     let new = self.new_payout(settings, period, cents, now);
-                    if !self
-                        .catalog
+                    if !PaymentRows::of(&self.catalog)
                         .create_payout(actor, &new, standing.paid_out)
                         .await?
                     {
@@ -227,8 +226,7 @@ impl Payouts {
             root,
             account: AccountKey::balance(tenant, currency),
         };
-        let payouts = self
-            .catalog
+        let payouts = PaymentRows::of(&self.catalog)
             .payouts_counting(root, tenant, currency)
             .await?;
         let (standing, cover) = self
@@ -276,8 +274,7 @@ impl Payouts {
     /// # Errors
     /// As [`Self::standing`].
     pub(super) async fn is_covered(&self, payout: &Payout, now: Instant) -> Result<bool> {
-        let others = self
-            .catalog
+        let others = PaymentRows::of(&self.catalog)
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
@@ -329,8 +326,7 @@ impl Payouts {
             );
             return Err(refused("not_payable", detail));
         }
-        let others = self
-            .catalog
+        let others = PaymentRows::of(&self.catalog)
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
             .await?;
         let (standing, _) = self
@@ -384,7 +380,10 @@ impl Payouts {
     /// Whether a payment of the reseller, or of anybody below, is disputed.
     pub(super) async fn is_frozen(&self, reseller: TenantId) -> Result<bool> {
         match self.catalog.tenant(reseller).await? {
-            Some(tenant) => Ok(self.catalog.open_disputes_below(&tenant).await? > 0),
+            Some(tenant) => Ok(PaymentRows::of(&self.catalog)
+                .open_disputes_below(&tenant)
+                .await?
+                > 0),
             None => Ok(false),
         }
     }
@@ -429,8 +428,7 @@ impl Payouts {
     pub async fn run_all(&self, actor: &Actor, now: Instant) -> Result<usize> {
         let (mut after, mut created) = (None, 0);
         loop {
-            let page = self
-                .catalog
+            let page = PaymentRows::of(&self.catalog)
                 .all_payout_settings(after, RUN_RESELLERS_MAX)
                 .await?;
             for settings in page
@@ -463,8 +461,7 @@ impl Payouts {
     async fn send_due(&self, actor: &Actor, now: Instant) -> Result<()> {
         let mut after = None;
         while self.provider.is_some() {
-            let page = self
-                .catalog
+            let page = PaymentRows::of(&self.catalog)
                 .payouts_in_state(
                     PayoutState::Due,
                     PayoutMethod::Stripe,

@@ -3,9 +3,9 @@
 use super::earnings::{CommissionAccount, Reached};
 use super::month::Month;
 use super::{Error, Payouts, Result};
+use crate::rows::Sums;
+use journal::{EntryQuery, JournalEntry, Of, Seq};
 use rating::{Cents, Instant};
-use store::catalog::Sums;
-use store::journal::{EntryQuery, JournalEntry, Of, Seq};
 
 /// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
 /// request goes on.

@@ -9,11 +9,13 @@ use super::earnings::CommissionAccount;
 use super::month::Month;
 use super::{Error, Payouts, Result, refused};
 use crate::provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferRequest};
+use crate::rows::PaymentRows;
+use crate::rows::{Payout, PayoutMethod, PayoutState};
+use catalog::Actor;
+use journal::{Identity, Kind, Namespace};
 use ledger::{AccountKey, Limit, Posting};
 use metering::requests::PostPayment;
 use rating::{Cents, Instant};
-use store::catalog::{Actor, Payout, PayoutMethod, PayoutState};
-use store::journal::{Identity, Kind, Namespace};
 
 /// For how long one process alone takes a payout on; longer than any call of a provider.
 const TURN_SECS: i64 = 180;
@@ -67,7 +69,9 @@ impl Payouts {
     /// # Errors
     /// The records cannot be read.
     pub async fn work(&self, now: Instant) -> Result<usize> {
-        let waiting = self.catalog.payouts_waiting(now, WORK_MAX).await?;
+        let waiting = PaymentRows::of(&self.catalog)
+            .payouts_waiting(now, WORK_MAX)
+            .await?;
         for payout in &waiting {
             if let Err(error) = self.settle(payout, now).await {
                 tracing::warn!(%error, payout = %payout.id, "a payout could not be taken on");
@@ -88,7 +92,9 @@ impl Payouts {
             PayoutState::Failed if payout.next_at.is_none() => true,
             _ => return Err(wrong_state(payout, "pay")),
         };
-        let settings = self.catalog.payout_settings(payout.tenant).await?;
+        let settings = PaymentRows::of(&self.catalog)
+            .payout_settings(payout.tenant)
+            .await?;
         let settings = settings
             .ok_or_else(|| refused("payee_not_ready", "the reseller has no payout settings"))?;
         let generation = payout.generation + i64::from(again);
@@ -155,12 +161,11 @@ impl Payouts {
             } else {
                 "pay"
             };
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .replace_payout(Some((actor, action)), before, &after)
                 .await?
         } else {
-            let others = self
-                .catalog
+            let others = PaymentRows::of(&self.catalog)
                 .payouts_beside(before.root, before.tenant, before.currency, Some(before))
                 .await?;
             let (standing, _) = self
@@ -171,7 +176,7 @@ impl Payouts {
                     now,
                 )
                 .await?;
-            self.catalog
+            PaymentRows::of(&self.catalog)
                 .revive_payout(actor, before, &after, standing.entitled()?)
                 .await?
         };
@@ -192,13 +197,18 @@ impl Payouts {
         before: &Payout,
         after: Payout,
     ) -> Result<Payout> {
-        if self.catalog.replace_payout(by, before, &after).await? {
+        if PaymentRows::of(&self.catalog)
+            .replace_payout(by, before, &after)
+            .await?
+        {
             return Ok(Payout {
                 version: before.version + 1,
                 ..after
             });
         }
-        Ok(self.catalog.payout_known(before.id).await?)
+        Ok(PaymentRows::of(&self.catalog)
+            .payout_known(before.id)
+            .await?)
     }
 
     /// Takes a payout on, unless another process is at it.
@@ -212,8 +222,13 @@ impl Payouts {
             attempts: payout.attempts + 1,
             ..payout.clone()
         };
-        if !self.catalog.replace_payout(None, payout, &ours).await? {
-            return Ok(self.catalog.payout_known(payout.id).await?);
+        if !PaymentRows::of(&self.catalog)
+            .replace_payout(None, payout, &ours)
+            .await?
+        {
+            return Ok(PaymentRows::of(&self.catalog)
+                .payout_known(payout.id)
+                .await?);
         }
         let ours = Payout {
             version: payout.version + 1,

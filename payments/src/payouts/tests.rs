@@ -4,15 +4,13 @@ use super::calendar::Calendar;
 use super::customers::{Share, grow, passed, share};
 use super::earnings::{CommissionAccount, add_up};
 use super::month::Month;
+use crate::rows::{CommissionMonth, MoveKind};
 use jiff::tz::TimeZone;
+use journal::{Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 use ledger::{AccountKey, LinkCharge, Posting, Settlement};
 use proptest::prelude::*;
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Cents, Currency, Exact, Instant, Quantity, TenantId};
-use store::catalog::{CommissionMonth, MoveKind};
-use store::journal::{
-    Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq,
-};
 
 const PLATFORM: TenantId = TenantId(1);
 const MUSTER: TenantId = TenantId(2);

@@ -4,6 +4,7 @@
 use super::Service;
 use crate::config::Config;
 use crate::payments_setup::PaymentSettings;
+use payments::rows::PaymentRows;
 use serde_json::{Value, json};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Message, Order};
 
@@ -323,9 +324,7 @@ async fn only_what_the_provider_signed_is_heard() {
     paid.work().await;
     assert_eq!(paid.balance().await, 5000);
     assert_eq!(
-        paid.service
-            .app
-            .catalog
+        PaymentRows::of(&paid.service.app.catalog)
             .inbox_look(rating::Instant(0))
             .await
             .unwrap()

@@ -1,7 +1,7 @@
 //! IBAN and BIC: checked when they are stored, so that a file holds none that a bank would refuse.
 
 use super::text::{NAME_CHARS_MAX, sepa};
-use store::catalog::BankAccount;
+use crate::rows::BankAccount;
 
 /// The countries of SEPA's geographical scope by the country code of their IBANs (EPC409-09).
 /// British crown dependencies and French territories have IBANs of their state.

@@ -2,11 +2,11 @@
 //! uses it (EPC132-08): one group of payments in euros, each with the payout's id from end to end.
 
 use super::text::{ENTRY_CHARS_MAX, NAME_CHARS_MAX, sepa};
+use crate::rows::BankAccount;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 use rating::Cents;
 use std::io;
-use store::catalog::BankAccount;
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09";
 
