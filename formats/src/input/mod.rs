@@ -23,7 +23,7 @@ pub mod own_fields;
 mod rawjson;
 pub mod said;
 pub mod table;
-pub(crate) mod titles;
+pub mod titles;
 pub mod when;
 
 use crate::{Problem, UsageEvent};

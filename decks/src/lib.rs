@@ -36,8 +36,8 @@ use intern::{AllTerms, Intern, Texts};
 pub use merge::{Change, Import, Kind, Mode, Preview};
 pub use read::parse;
 
-use crate::input::table::Column;
-use crate::input::when::DateForm;
+use formats::input::table::Column;
+use formats::input::when::DateForm;
 use rating::card::{CallTerms, Rate, Rounding, Step, ZeroDuration};
 use rating::money::Rate as Amount;
 use rating::{Currency, Instant, Quantity};

@@ -4,8 +4,8 @@
 use super::CELL_PREFIXES_MAX;
 use super::cells::{self, Bad, bad_prefix};
 use super::lists::{AMBIGUOUS_PREFIX, BETWEEN};
-use crate::numbers;
-use crate::sheet::shown;
+use formats::numbers;
+use formats::sheet::shown;
 
 /// A country code beside such areas.
 pub fn is_country_code(code: &str) -> bool {

@@ -4,7 +4,7 @@
 use super::super::{DeckOptions, Kind, Mode, ValidTo, parse};
 use super::tests::{berlin, card, import, rates, told};
 use super::*;
-use crate::input::table::Column;
+use formats::input::table::Column;
 use rating::Quantity;
 
 /// The problem of a deck that is not read at all.
@@ -703,7 +703,7 @@ fn an_end_date_is_the_last_day() {
         let deck = parse(
             format!("prefix;rate;{title}\n49;0.01;{cell}\n").as_bytes(),
             &DeckOptions {
-                date_form: crate::input::when::DateForm::DayFirst,
+                date_form: formats::input::when::DateForm::DayFirst,
                 ..berlin()
             },
         )

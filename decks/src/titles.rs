@@ -3,7 +3,7 @@
 //! English, German, French, Spanish and Italian.
 
 use super::columns::Field;
-use crate::sheet::units::{self, Unit};
+use formats::sheet::units::{self, Unit};
 use rating::Quantity;
 
 /// Names in small letters and digits alone, without accents.

@@ -3,10 +3,10 @@
 use super::CELL_PREFIXES_MAX;
 use super::lists::{self, AMBIGUOUS_PREFIX, BETWEEN, Place, Side};
 use super::titles::folded;
-use crate::numbers;
-use crate::sheet::decimal::{self, Mark};
-use crate::sheet::duration::{self, DurationForm};
-use crate::sheet::shown;
+use formats::numbers;
+use formats::sheet::decimal::{self, Mark};
+use formats::sheet::duration::{self, DurationForm};
+use formats::sheet::shown;
 use rating::Quantity;
 use std::borrow::Cow;
 

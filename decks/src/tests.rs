@@ -1,13 +1,13 @@
 use super::super::{DeckOptions, Kind, Mode, parse};
 use super::*;
-use crate::input::when::DateForm;
+use formats::input::when::DateForm;
 use proptest::prelude::*;
 use rating::Currency;
 
-const ASTPP: &str = include_str!("../../../tests/fixtures/deck_astpp.csv");
-const UNION: &str = include_str!("../../../tests/fixtures/deck_union.csv");
-const CALLWITHUS: &str = include_str!("../../../tests/fixtures/deck_callwithus.csv");
-const LABS46: &str = include_str!("../../../tests/fixtures/deck_46labs.csv");
+const ASTPP: &str = include_str!("../../tests/fixtures/deck_astpp.csv");
+const UNION: &str = include_str!("../../tests/fixtures/deck_union.csv");
+const CALLWITHUS: &str = include_str!("../../tests/fixtures/deck_callwithus.csv");
+const LABS46: &str = include_str!("../../tests/fixtures/deck_46labs.csv");
 
 pub(super) fn berlin() -> DeckOptions {
     DeckOptions {

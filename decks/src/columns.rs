@@ -5,11 +5,11 @@
 use super::DeckOptions;
 use super::names::Fineness;
 use super::{stated, titles};
-use crate::Problem;
-use crate::input::fields;
-use crate::input::table::Column;
-use crate::sheet::shown;
-use crate::sheet::units::Unit;
+use formats::Problem;
+use formats::input::fields;
+use formats::input::table::Column;
+use formats::sheet::shown;
+use formats::sheet::units::Unit;
 use rating::{Currency, Quantity};
 use serde::{Deserialize, Serialize};
 

@@ -8,8 +8,8 @@ use super::{
     Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Period, Prefix, Refusal,
     Says, Terms, ValidTo, lists, names, npanxx, titles,
 };
-use crate::input::when::Clock;
-use crate::sheet::{self, Cells, Record, shown, units};
+use formats::input::when::Clock;
+use formats::sheet::{self, Cells, Record, shown, units};
 use jiff::tz::TimeZone;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};

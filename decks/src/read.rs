@@ -7,11 +7,11 @@ use super::row::{Reader, Rows};
 use super::{
     Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, Period, REFUSALS_KEPT, ROWS_MAX, Refusal,
 };
-use crate::Problem;
-use crate::input::fields;
-use crate::input::table::Column;
-use crate::input::when::Clock;
-use crate::sheet::{self, Cells, Record, Records, units};
+use formats::Problem;
+use formats::input::fields;
+use formats::input::table::Column;
+use formats::input::when::Clock;
+use formats::sheet::{self, Cells, Record, Records, units};
 use rating::Quantity;
 use std::collections::HashSet;
 

@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
-use formats::deck::{self, DeckOptions};
+use decks::{DeckOptions};
 use formats::input::Row;
 use formats::input::table::{self, ColumnMap};
 use formats::input::when::DateForm;
@@ -436,7 +436,7 @@ proptest! {
             per,
             ..DeckOptions::default()
         };
-        let deck = match deck::parse(&deck_file(&dialect, &money, &lines), &options) {
+        let deck = match decks::parse(&deck_file(&dialect, &money, &lines), &options) {
             Ok(deck) => deck,
             Err(problem) => {
                 prop_assert!(problem.field.is_some() && problem.detail.contains('`'), "{problem:?}");

@@ -3,8 +3,8 @@
 use super::super::parse;
 use super::kinds_tests::{map, stopped};
 use super::tests::{berlin, told};
-use crate::deck::DeckOptions;
-use crate::input::table::Column;
+use crate::DeckOptions;
+use formats::input::table::Column;
 
 /// The name of the first row, and the columns that were left out.
 fn check(titles: &str, row: &str, name: &str, left_out: &[&str]) {

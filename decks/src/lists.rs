@@ -3,8 +3,8 @@
 //! can be one thing alone, and refused otherwise. A part with a `+` (or `00`) of its own is whole.
 
 use super::cells::Bad;
-use crate::numbers;
-use crate::sheet::shown;
+use formats::numbers;
+use formats::sheet::shown;
 
 pub const AMBIGUOUS_PREFIX: &str = "ambiguous_prefix";
 

@@ -3,7 +3,7 @@
 use super::super::{DeckOptions, parse};
 use super::kinds_tests::{map, stopped};
 use super::tests::{berlin, told};
-use crate::input::table::Column;
+use formats::input::table::Column;
 
 /// Each of them passed as meaning nothing: a note of which any word is not known to mean nothing is
 /// refused.
@@ -272,7 +272,7 @@ fn a_date_above_the_titles_is_that_of_all_rows() {
     ] {
         let deck = format!("{line},\n,,\nPrefix,Destination,Rate\n9991,x,0.02\n");
         let options = DeckOptions {
-            date_form: crate::input::when::DateForm::DayFirst,
+            date_form: formats::input::when::DateForm::DayFirst,
             ..berlin()
         };
         assert_eq!(

@@ -3,11 +3,11 @@
 
 use super::columns::Field;
 use super::{DeckOptions, ValidTo};
-use crate::Problem;
-use crate::input::titles::{instants, words};
-use crate::input::when::{DateForm, is_utc};
-use crate::sheet::shown;
-use crate::sheet::units::{self, Unit};
+use formats::Problem;
+use formats::input::titles::{instants, words};
+use formats::input::when::{DateForm, is_utc};
+use formats::sheet::shown;
+use formats::sheet::units::{self, Unit};
 
 /// What titles of prices and fees are made of, besides their units. Any other word may be a unit, a
 /// tax, an hour of the day, or another sum: `Cost (millicents)`, `Rate Peak`, `Markup`.

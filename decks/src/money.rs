@@ -5,9 +5,9 @@
 
 use super::cells::Bad;
 use super::{DeckOptions, Refusal};
-use crate::sheet::decimal::{self, Mark};
-use crate::sheet::shown;
-use crate::sheet::units::{self, Unit};
+use formats::sheet::decimal::{self, Mark};
+use formats::sheet::shown;
+use formats::sheet::units::{self, Unit};
 use rating::money::Rate as Amount;
 use rating::{Currency, Quantity};
 use rust_decimal::Decimal;

@@ -4,7 +4,7 @@
 
 use super::cells::Bad;
 use super::titles::folded;
-use crate::sheet::shown;
+use formats::sheet::shown;
 use std::borrow::Cow;
 
 /// How fine the names under a title are: `Destination` before `Description` before `Country`.

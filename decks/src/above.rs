@@ -4,10 +4,10 @@
 
 use super::columns::{self, Columns, Field};
 use super::{DeckOptions, LINES_ABOVE_MAX, cells, titles};
-use crate::Problem;
-use crate::input::when::Clock;
-use crate::sheet::units::{self, Unit};
-use crate::sheet::{Cells, shown};
+use formats::Problem;
+use formats::input::when::Clock;
+use formats::sheet::units::{self, Unit};
+use formats::sheet::{Cells, shown};
 use rating::{Currency, Instant, Quantity};
 
 /// What a line may speak of.
