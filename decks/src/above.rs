@@ -2,13 +2,18 @@
 //! prices are read, or it stops the import: a currency, cents, a unit of time, an increment, a fee,
 //! a tax, a date, and whatever else nobody thought of.
 
-use super::columns::{self, Columns, Field};
-use super::{DeckOptions, LINES_ABOVE_MAX, cells, titles};
+use super::columns::{self, Columns};
+use super::field::Field;
+use super::options::DeckOptions;
+use super::{titles, words};
 use formats::Problem;
 use formats::input::when::Clock;
 use formats::sheet::units::{self, Unit};
 use formats::sheet::{Cells, shown};
 use rating::{Currency, Instant, Quantity};
+
+/// Lines above the columns' names (titles, notes).
+pub const LINES_ABOVE_MAX: usize = 20;
 
 /// What a line may speak of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,7 +311,7 @@ fn begin_in(line: &Cells, clock: &Clock) -> Option<Option<Instant>> {
     };
     titles::meaning(title)
         .filter(|(field, unit)| *field == Field::EffectiveFrom && *unit == Unit::default())?;
-    if cells::is_at_once(value) {
+    if words::is_at_once(value) {
         return Some(None);
     }
     clock.read("date", value).ok().map(Some)

@@ -5,10 +5,14 @@
 //! first prefix too (`germany-mobile-4915`), or by its date (`germany-mobile@2026-12-01`). Without
 //! a destination's name each prefix is a rate of its own (`p4915`).
 
+use super::deck::Deck;
+use super::entry::{Entry, TermsId};
 use super::intern::{Places, Texts};
-use super::merge::{Entry, Import, Merged, Preview, TermsId, merge};
+use super::merge::{Merged, merge};
+use super::preview::{Import, Preview};
+use super::rate::{blank, with_terms};
 use super::screen::Screen;
-use super::{Deck, Jurisdiction, Terms};
+use super::terms::Jurisdiction;
 use rating::Instant;
 use rating::card::{CallTerms, CardDoc, Rate};
 use std::collections::{HashMap, HashSet};
@@ -236,38 +240,6 @@ fn rate(
         effective_from: first.from,
         effective_until: first.until,
         ..template
-    }
-}
-
-/// What terms say beside the prices of a call.
-pub(super) fn with_terms(terms: &Terms, call: Arc<CallTerms>, rate: Rate) -> Rate {
-    let (rounding, counted) = (terms.beside.rounding, terms.beside.counted);
-    Rate {
-        call: Some(call),
-        blocked: terms.blocked,
-        rounding,
-        counted,
-        ..rate
-    }
-}
-
-pub(super) fn blank(meter: &str) -> Rate {
-    Rate {
-        key: String::new(),
-        meter: meter.to_owned(),
-        prefixes: Vec::new(),
-        origin_prefixes: Vec::new(),
-        attributes: Default::default(),
-        name: None,
-        effective_from: None,
-        effective_until: None,
-        window: None,
-        priority: 0,
-        blocked: false,
-        call: None,
-        price: None,
-        counted: false,
-        rounding: None,
     }
 }
 

@@ -1,26 +1,13 @@
 //! The cells of a deck: prefixes, increments, flags.
 
-use super::CELL_PREFIXES_MAX;
-use super::lists::{self, AMBIGUOUS_PREFIX, BETWEEN, Place, Side};
-use super::titles::folded;
+use super::bad::{AMBIGUOUS_PREFIX, Bad, CELL_PREFIXES_MAX, bad_prefix};
+use super::lists::{self, BETWEEN, Place, Side};
 use formats::numbers;
-use formats::sheet::decimal::{self, Mark};
-use formats::sheet::duration::{self, DurationForm};
 use formats::sheet::shown;
-use rating::Quantity;
 use std::borrow::Cow;
 
 /// Digits of the longest prefix.
 const PREFIX_DIGITS_MAX: usize = 32;
-
-/// A cell that cannot be read: a stable code and what was expected.
-pub type Bad = (&'static str, String);
-
-const BAD_PREFIX: &str = "invalid_prefix";
-
-pub(super) fn bad_prefix(detail: &str) -> Bad {
-    (BAD_PREFIX, detail.to_owned())
-}
 
 /// The prefixes of a cell: `4930`, `+4930`, `004930`; several (`4930, 4931`), ranges (`4477-4479`,
 /// `4477-79`), and a country code before area codes (`61 38,39`; the first of several parts is one
@@ -413,217 +400,6 @@ pub(super) fn range(
     Ok(())
 }
 
-/// Seconds, whole or not. `60/1` in one cell: the initial and the following increment. `unit`: what
-/// one of them counts.
-pub fn increments(
-    cell: &str,
-    unit: Quantity,
-    mark: Mark,
-) -> Result<(Quantity, Option<Quantity>), Bad> {
-    match cell.split_once('/') {
-        Some((initial, next)) => {
-            let one = |part: &str| seconds(part, unit, mark).map_err(|_| bad_increment(cell));
-            // `1/1 min`: the unit behind counts for both, or for nothing that is known.
-            let says_unit =
-                |part: &str| part.contains(|c: char| c == ':' || c.is_ascii_alphabetic());
-            let (first, second) = (one(initial)?, one(next)?);
-            let is_in_seconds = || {
-                decimal::plain(
-                    next.trim()
-                        .trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' '),
-                    mark,
-                )
-                .is_some_and(|text| text.parse() == Ok(second))
-            };
-            if says_unit(next) && !says_unit(initial) && !is_in_seconds() {
-                return Err(bad_increment(cell));
-            }
-            Ok((first, Some(second)))
-        }
-        None => Ok((seconds(cell, unit, mark)?, None)),
-    }
-}
-
-fn bad_increment(cell: &str) -> Bad {
-    (
-        "invalid_increment",
-        format!(
-            "cannot read {}: expected seconds, such as 60, or 60/1",
-            shown(cell)
-        ),
-    )
-}
-
-/// A number of `unit`s; `00:01:00` and `30s` say their own.
-pub fn seconds(cell: &str, unit: Quantity, mark: Mark) -> Result<Quantity, Bad> {
-    let expected = || bad_increment(cell);
-    let cell = cell.trim();
-    if cell.contains(|c: char| c == ':' || c.is_ascii_alphabetic()) {
-        return duration::read(cell, DurationForm::Seconds, mark).map_err(|_| expected());
-    }
-    let read: Option<Quantity> = decimal::plain(cell, mark).and_then(|text| text.parse().ok());
-    let read = read.filter(|q| !q.is_negative()).ok_or_else(expected)?;
-    let whole = read.0.checked_mul(unit.0 / Quantity::ONE).map(Quantity);
-    whole
-        .filter(|q| *q <= Quantity::EVENT_MAX)
-        .ok_or_else(expected)
-}
-
-/// What databases write for no date: `0000-00-00`, and `9999-12-31` for one that never comes.
-pub fn is_never(cell: &str, is_end: bool) -> bool {
-    let day = cell.trim().split(['T', ' ']).next().unwrap_or_default();
-    let digits: String = day.chars().filter(char::is_ascii_digit).collect();
-    let is_date = day.chars().all(|c| c.is_ascii_digit() || "-./".contains(c));
-    is_date
-        && (digits == "00000000"
-            || (is_end && ["99991231", "31129999", "12319999"].contains(&digits.as_str())))
-}
-
-/// The price counts as soon as it is imported.
-pub fn is_at_once(cell: &str) -> bool {
-    const WORDS: [&str; 18] = [
-        "immediately",
-        "immediate",
-        "immediateeffect",
-        "withimmediateeffect",
-        "effectiveimmediately",
-        "now",
-        "atonce",
-        "sofort",
-        "absofort",
-        "immediatement",
-        "effetimmediat",
-        "aveceffetimmediat",
-        "inmediato",
-        "deinmediato",
-        "inmediatamente",
-        "immediato",
-        "immediatamente",
-        "coneffettoimmediato",
-    ];
-    WORDS.contains(&folded(cell).as_str())
-}
-
-pub fn flag(cell: &str) -> Result<bool, Bad> {
-    match cell.to_lowercase().as_str() {
-        "1" | "true" | "yes" | "y" | "blocked" | "ja" | "oui" | "si" | "sí" | "sì" => Ok(true),
-        "0" | "false" | "no" | "n" | "" | "nein" | "non" => Ok(false),
-        _ => Err((
-            "invalid_flag",
-            format!("cannot read {}: expected yes or no", shown(cell)),
-        )),
-    }
-}
-
-/// That alone: `inbound/outbound` is a price for both.
-pub fn is_outbound(cell: &str) -> bool {
-    const WORDS: [&str; 7] = [
-        "outbound",
-        "outgoing",
-        "out",
-        "ausgehend",
-        "sortant",
-        "saliente",
-        "uscente",
-    ];
-    WORDS.contains(&cell.trim().to_lowercase().as_str())
-}
-
-/// What a row says of its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Open,
-    Blocked,
-    /// Not sold any more.
-    Deleted,
-}
-
-/// Words of a column such as `Status` or `Change`. Numbers mean one thing here and another there:
-/// refused.
-pub fn status(cell: &str) -> Result<Status, Bad> {
-    const OPEN: [&str; 29] = [
-        "active",
-        "open",
-        "opened",
-        "enabled",
-        "current",
-        "valid",
-        "new",
-        "increase",
-        "increased",
-        "decrease",
-        "decreased",
-        "unchanged",
-        "nochange",
-        "same",
-        "changed",
-        "update",
-        "updated",
-        "effective",
-        "inforce",
-        "aktiv",
-        "actif",
-        "activo",
-        "attivo",
-        "neu",
-        "nouveau",
-        "nuevo",
-        "nuovo",
-        "added",
-        "add",
-    ];
-    const BLOCKED: [&str; 7] = [
-        "blocked",
-        "block",
-        "barred",
-        "gesperrt",
-        "bloque",
-        "bloqueado",
-        "bloccato",
-    ];
-    const DELETED: [&str; 26] = [
-        "deleted",
-        "delete",
-        "removed",
-        "remove",
-        "closed",
-        "close",
-        "discontinued",
-        "expired",
-        "inactive",
-        "disabled",
-        "withdrawn",
-        "terminated",
-        "cancelled",
-        "canceled",
-        "inaktiv",
-        "geloscht",
-        "geloescht",
-        "entfernt",
-        "geschlossen",
-        "supprime",
-        "ferme",
-        "inactif",
-        "eliminado",
-        "inactivo",
-        "eliminato",
-        "inattivo",
-    ];
-    match folded(cell).as_str() {
-        "" => Ok(Status::Open),
-        word if OPEN.contains(&word) => Ok(Status::Open),
-        word if BLOCKED.contains(&word) => Ok(Status::Blocked),
-        word if DELETED.contains(&word) => Ok(Status::Deleted),
-        _ => Err((
-            "unknown_status",
-            format!(
-                "cannot read {}: expected active, blocked or deleted",
-                shown(cell)
-            ),
-        )),
-    }
-}
-
 #[cfg(test)]
 #[path = "cells_tests.rs"]
 mod lists_tests;
@@ -631,7 +407,11 @@ mod lists_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::increments::increments;
+    use crate::words::status;
+    use formats::sheet::decimal::Mark;
     use proptest::prelude::*;
+    use rating::Quantity;
 
     #[test]
     fn a_cell_of_prefixes() {

@@ -2,7 +2,7 @@
 //! or a million things once each: what finds a value again is therefore four bytes a place, and no
 //! second copy of it.
 
-use super::Terms;
+use super::terms::Terms;
 use rating::money::Rate as Amount;
 use std::collections::hash_map::RandomState;
 use std::fmt;

@@ -3,8 +3,10 @@
 //! and terms are agreed on apart: a list of new prices that turned 60/60 into 1/1 unasked would
 //! lower every bill, and one that opened what was blocked would sell what nobody may call.
 
-use super::merge::{Entry, Numbered, Preview, TermsId};
-use super::{Beside, Says, Terms};
+use super::deck::Says;
+use super::entry::{Entry, Numbered, TermsId};
+use super::preview::Preview;
+use super::terms::{Beside, Terms};
 use rating::card::CardDoc;
 use rating::{Instant, Quantity};
 

@@ -1,9 +1,10 @@
 //! Price lists as people have them: each kind is read right, or refused with the column and what
 //! helps.
 
-use super::super::{DeckOptions, Kind, Mode, ValidTo, parse};
+use super::super::{Kind, Mode, parse};
 use super::tests::{berlin, card, import, rates, told};
 use super::*;
+use crate::options::{DeckOptions, ValidTo};
 use formats::input::table::Column;
 use rating::Quantity;
 

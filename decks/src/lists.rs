@@ -2,11 +2,9 @@
 //! others, `4477 4478` are whole ones, and `44 20 7946` is one in groups: a list is read where it
 //! can be one thing alone, and refused otherwise. A part with a `+` (or `00`) of its own is whole.
 
-use super::cells::Bad;
+use super::bad::{AMBIGUOUS_PREFIX, Bad};
 use formats::numbers;
 use formats::sheet::shown;
-
-pub const AMBIGUOUS_PREFIX: &str = "ambiguous_prefix";
 
 /// Between prefixes; a space may stand inside one.
 pub const BETWEEN: [char; 3] = [',', ';', '|'];

@@ -3,8 +3,9 @@
 //! Whether `1,234` is a little more than one or a thousand is stated, or shown by other prices of
 //! the file: [`Marks`] gathers what they show. A number that nothing decides is refused.
 
-use super::cells::Bad;
-use super::{DeckOptions, Refusal};
+use super::bad::Bad;
+use super::deck::Refusal;
+use super::options::DeckOptions;
 use formats::sheet::decimal::{self, Mark};
 use formats::sheet::shown;
 use formats::sheet::units::{self, Unit};

@@ -2,7 +2,7 @@
 //! say. A name is free text, so it is not read as a note is ([`super::notes`]); words that restrict
 //! or price the row are refused, for nothing reads them there.
 
-use super::cells::Bad;
+use super::bad::Bad;
 use super::titles::folded;
 use formats::sheet::shown;
 use std::borrow::Cow;

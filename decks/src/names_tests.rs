@@ -3,7 +3,7 @@
 use super::super::parse;
 use super::kinds_tests::{map, stopped};
 use super::tests::{berlin, told};
-use crate::DeckOptions;
+use crate::options::DeckOptions;
 use formats::input::table::Column;
 
 /// The name of the first row, and the columns that were left out.

@@ -2,8 +2,8 @@
 //! only if each of its words is known to mean nothing for a price. Free prose is not: whoever knows
 //! that it means nothing leaves the column out.
 
-use super::cells::{self, Status};
 use super::titles::folded;
+use super::words::{self, Status};
 use rating::Currency;
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -129,7 +129,7 @@ fn is_known(word: &str) -> bool {
 /// `new`, `unchanged`: the row is in force. When it is so from is a date.
 fn is_open(text: &str) -> bool {
     !["", "valid", "effective", "inforce"].contains(&text)
-        && cells::status(text) == Ok(Status::Open)
+        && words::status(text) == Ok(Status::Open)
 }
 
 /// The first part of a note that may mean something for the price; `None`: none does.

@@ -1,9 +1,9 @@
 //! Cells of areas and exchanges of the North American plan: `212`, `212555`, `212-555`, with or
 //! without the 1.
 
-use super::CELL_PREFIXES_MAX;
-use super::cells::{self, Bad, bad_prefix};
-use super::lists::{AMBIGUOUS_PREFIX, BETWEEN};
+use super::bad::{AMBIGUOUS_PREFIX, Bad, CELL_PREFIXES_MAX, bad_prefix};
+use super::cells;
+use super::lists::BETWEEN;
 use formats::numbers;
 use formats::sheet::shown;
 

@@ -1,12 +1,12 @@
 //! From the file to rows.
 
-use super::above::{self, Above};
-use super::columns::{self, Columns, Field};
+use super::above::{self, Above, LINES_ABOVE_MAX};
+use super::columns::{self, Columns};
+use super::deck::{Deck, DeckRow, Period, REFUSALS_KEPT, ROWS_MAX, Refusal};
+use super::field::Field;
 use super::money::{MarksByLine, Notation};
+use super::options::DeckOptions;
 use super::row::{Reader, Rows};
-use super::{
-    Deck, DeckOptions, DeckRow, LINES_ABOVE_MAX, Period, REFUSALS_KEPT, ROWS_MAX, Refusal,
-};
 use formats::Problem;
 use formats::input::fields;
 use formats::input::table::Column;

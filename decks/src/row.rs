@@ -1,19 +1,24 @@
 //! One row of a deck: prefixes, prices, terms, dates.
 
-use super::cells::{self, Bad, Status};
-use super::columns::{Columns, Field, seconds_of};
+mod prefixes;
+mod terms;
+
+use super::Prefix;
+use super::bad::Bad;
+use super::columns::Columns;
+use super::deck::{Deck, DeckRow, Period, Refusal, Says};
+use super::field::Field;
 use super::money::{Marks, MarksByLine, Notation, Price};
-use super::notes::{self, Holds};
-use super::{
-    Beside, Deck, DeckOptions, DeckRow, Jurisdiction, NAME_BYTES_MAX, Period, Prefix, Refusal,
-    Says, Terms, ValidTo, lists, names, npanxx, titles,
-};
+use super::options::{DeckOptions, ValidTo};
+use super::terms::{Jurisdiction, Terms};
+use super::words::{self, Status};
 use formats::input::when::Clock;
 use formats::sheet::{self, Cells, Record, shown, units};
 use jiff::tz::TimeZone;
-use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
-use std::borrow::Cow;
+
+/// Bytes of a destination's name.
+pub const NAME_BYTES_MAX: usize = 200;
 
 pub(super) struct Reader<'o> {
     options: &'o DeckOptions,
@@ -331,141 +336,6 @@ impl<'o> Reader<'o> {
         }
     }
 
-    fn prefixes(&self, cells: &Cells) -> Result<Vec<Box<str>>, BadCell> {
-        let code = self.cell(cells, Field::CountryCode);
-        let column = self.columns.prefix();
-        let filled = column.and_then(|(field, index)| Some((field, index, cells.filled(index)?)));
-        let (field, index, cell) = match (filled, code) {
-            (Some(found), _) => found,
-            (None, Some((index, _))) => (Field::AreaCode, index, ""),
-            (None, None) => {
-                return Err((
-                    column.map(|(_, index)| index),
-                    ("missing_prefix", "expected a prefix".to_owned()),
-                ));
-            }
-        };
-        let code = code.map(|(_, code)| code);
-        let read = match (field, code) {
-            (Field::Npanxx, Some(code)) if !npanxx::is_country_code(code) => {
-                Err(npanxx::not_its_code(code))
-            }
-            (Field::Npanxx, _) if self.cell(cells, Field::Nxx).is_some() => npanxx::with_exchange(
-                cell,
-                self.cell(cells, Field::Nxx).map_or("", |(_, nxx)| nxx),
-            ),
-            (Field::Npanxx, _) => {
-                npanxx::prefixes(cell, titles::is_area_alone(&self.columns.title(index)))
-            }
-            (Field::AreaCode, Some(code)) => cells::areas(cell, code),
-            _ => cells::prefixes(cell, code),
-        };
-        let read = read.and_then(|prefixes| self.check_jurisdiction(cells, prefixes));
-        read.map_err(|bad| (Some(index), bad))
-    }
-
-    /// Prices by jurisdiction are of the North American plan, whose country code is 1.
-    fn check_jurisdiction(
-        &self,
-        cells: &Cells,
-        prefixes: Vec<Box<str>>,
-    ) -> Result<Vec<Box<str>>, Bad> {
-        let has = |field: Field| self.cell(cells, field).is_some();
-        match prefixes.iter().find(|prefix| !prefix.starts_with('1')) {
-            Some(other) if has(Field::PriceInterstate) || has(Field::PriceIntrastate) => {
-                let detail = format!(
-                    "{} has a price by jurisdiction and does not begin with 1: if it is an area \
-                        of the North American plan, state its column as `npanxx` (--map)",
-                    shown(other)
-                );
-                Err(("invalid_prefix", detail))
-            }
-            _ => Ok(prefixes),
-        }
-    }
-
-    /// Prefixes of the calling number, in order; none: any.
-    fn origin(&self, cells: &Cells) -> Result<Vec<String>, BadCell> {
-        match self.cell(cells, Field::Origin) {
-            None => Ok(Vec::new()),
-            Some((_, any)) if ["any", "all", "*"].contains(&any.to_lowercase().as_str()) => {
-                Ok(Vec::new())
-            }
-            Some((index, cell)) => {
-                let read = cells::origins(cell).map_err(|(code, detail)| {
-                    let expected = format!(
-                        "cannot read {}: expected prefixes of the calling number, or `any`",
-                        shown(cell)
-                    );
-                    (
-                        Some(index),
-                        (
-                            code,
-                            if code == lists::AMBIGUOUS_PREFIX {
-                                detail
-                            } else {
-                                expected
-                            },
-                        ),
-                    )
-                })?;
-                let mut origins: Vec<String> = read.into_iter().map(String::from).collect();
-                origins.sort_unstable();
-                origins.dedup();
-                Ok(origins)
-            }
-        }
-    }
-
-    /// A label for people: a long one is cut and says so, and costs no row its price. One that says
-    /// something of the price does.
-    fn name<'c>(&self, cells: &'c Cells, status: Status) -> Result<Cow<'c, str>, BadCell> {
-        let at = |index: Option<usize>| {
-            index
-                .and_then(|index| cells.filled(index))
-                .unwrap_or_default()
-        };
-        let finest = self.columns.index(Field::Destination);
-        for index in finest
-            .into_iter()
-            .chain(self.columns.country)
-            .chain(self.columns.other_names.iter().copied())
-        {
-            if let Some(word) = names::says_of_price(at(Some(index)), status != Status::Open) {
-                return Err((Some(index), names::not_read(at(Some(index)), &word)));
-            }
-        }
-        let name = names::joined(at(self.columns.country), at(finest));
-        if name.len() <= NAME_BYTES_MAX && !name.contains(char::is_control) {
-            return Ok(name);
-        }
-        let mut kept: String = name
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        if kept.len() > NAME_BYTES_MAX {
-            kept.truncate(kept.floor_char_boundary(NAME_BYTES_MAX - CUT.len()));
-            kept.push_str(CUT);
-        }
-        Ok(Cow::Owned(kept))
-    }
-
-    fn status(&self, cells: &Cells) -> Result<Status, BadCell> {
-        let status = match self.cell(cells, Field::Status) {
-            Some((index, cell)) => cells::status(cell).map_err(|bad| (Some(index), bad))?,
-            None => Status::Open,
-        };
-        let blocked = match self.cell(cells, Field::Blocked) {
-            Some((index, cell)) => cells::flag(cell).map_err(|bad| (Some(index), bad))?,
-            None => false,
-        };
-        Ok(if blocked && status == Status::Open {
-            Status::Blocked
-        } else {
-            status
-        })
-    }
-
     /// Of a prefix that is not sold any more: from when.
     fn period(&self, cells: &Cells, status: Status) -> Result<Period, BadCell> {
         let from = self.date(cells, Field::EffectiveFrom)?.or(self.from);
@@ -498,8 +368,8 @@ impl<'o> Reader<'o> {
 
     fn date(&self, cells: &Cells, field: Field) -> Result<Option<Instant>, BadCell> {
         let says_none = |cell: &str| match field {
-            Field::EffectiveUntil => cells::is_never(cell, true),
-            _ => cells::is_never(cell, false) || cells::is_at_once(cell),
+            Field::EffectiveUntil => words::is_never(cell, true),
+            _ => words::is_never(cell, false) || words::is_at_once(cell),
         };
         let Some((index, cell)) = self.cell(cells, field).filter(|(_, cell)| !says_none(cell))
         else {
@@ -573,276 +443,5 @@ impl<'o> Reader<'o> {
             .filter(|_| is_day)
             .and_then(next_day)
             .or(Some(read)))
-    }
-
-    /// Terms that this deck has and a rate cannot say are refused, not forgotten.
-    fn check_supported(&self, cells: &Cells) -> Result<(), BadCell> {
-        for index in self.columns.all(Field::Unsupported) {
-            let cell = cells.get(index).unwrap_or_default().trim();
-            if !cell.bytes().all(|b| matches!(b, b'0' | b'.' | b',')) {
-                return Err((
-                    Some(index),
-                    (
-                        "unsupported_term",
-                        format!("{}: expected 0: this term is not known here", shown(cell)),
-                    ),
-                ));
-            }
-        }
-        for &index in self.columns.untitled() {
-            if let Some(cell) = cells.filled(index) {
-                let detail = format!(
-                    "{} stands in a column without a title: say what it means by `columns` \
-                        (--map), or leave it out by --ignore-column {index}",
-                    shown(cell)
-                );
-                return Err((Some(index), ("unknown_column", detail)));
-            }
-        }
-        self.check_notes(cells)?;
-        self.check_currency(cells)?;
-        match self.cell(cells, Field::Direction) {
-            Some((index, cell)) if !cells::is_outbound(cell) => {
-                let detail = format!(
-                    "{}: expected outbound: inbound prices belong to a card of their own",
-                    shown(cell)
-                );
-                Err((Some(index), ("unsupported_direction", detail)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What a note says of the price is not read as part of it.
-    fn check_notes(&self, cells: &Cells) -> Result<(), BadCell> {
-        let mut notes = self
-            .columns
-            .notes
-            .iter()
-            .filter_map(|&index| Some((index, cells.filled(index)?)));
-        let unread = |(index, note)| {
-            Some((
-                index,
-                note,
-                notes::unread(Holds::of(&self.columns.title(index)), note)?,
-            ))
-        };
-        let Some((index, note, word)) = notes.find_map(unread) else {
-            return Ok(());
-        };
-        let title = self.columns.title(index);
-        let which = if word == note {
-            String::new()
-        } else {
-            format!(", by {}", shown(word))
-        };
-        let detail = format!(
-            "{} in a column of notes may say something of the price{which}, which is not read \
-                there: if nothing in this column does, leave it out (--ignore-column {}); \
-                otherwise state what it means by `columns` (--map)",
-            shown(note),
-            shown(&title)
-        );
-        Err((Some(index), ("unread_note", detail)))
-    }
-
-    fn check_currency(&self, cells: &Cells) -> Result<(), BadCell> {
-        let (Some((index, cell)), Some(card)) =
-            (self.cell(cells, Field::Currency), self.options.currency)
-        else {
-            return Ok(());
-        };
-        match units::currency(cell) {
-            Some(named) if named == card => Ok(()),
-            Some(named) => Err((
-                Some(index),
-                (
-                    "currency_mismatch",
-                    format!("{} is {named}, the card is in {card}", shown(cell)),
-                ),
-            )),
-            None => Err((
-                Some(index),
-                (
-                    "currency_mismatch",
-                    format!(
-                        "cannot read {}: expected {card}, the card's currency",
-                        shown(cell)
-                    ),
-                ),
-            )),
-        }
-    }
-
-    /// What a column of units says that the price is for.
-    fn per(&self, cells: &Cells) -> Result<Option<(usize, Quantity)>, BadCell> {
-        let Some((index, cell)) = self.cell(cells, Field::Unit) else {
-            return Ok(None);
-        };
-        // `EUR/min` of a card in EUR says its unit.
-        let is_own = |unit: &units::Unit| {
-            !unit.is_minor
-                && unit
-                    .currency
-                    .is_none_or(|named| self.options.currency == Some(named))
-        };
-        let said = units::of(cell).filter(is_own).and_then(|unit| unit.seconds);
-        let said = said.or_else(|| {
-            cell.parse()
-                .ok()
-                .filter(|seconds: &Quantity| *seconds > Quantity::ZERO)
-        });
-        let expected = || {
-            (
-                Some(index),
-                (
-                    "invalid_unit",
-                    format!(
-                        "cannot read {}: expected minute, second, or a number of seconds",
-                        shown(cell)
-                    ),
-                ),
-            )
-        };
-        said.map(|seconds| Some((index, seconds)))
-            .ok_or_else(expected)
-    }
-
-    /// Everything but the price.
-    fn base_terms(
-        &self,
-        cells: &Cells,
-        status: Status,
-        marks: &mut Marks,
-    ) -> Result<Terms, BadCell> {
-        let (initial, next) = self.increments(cells)?;
-        let mut connect_fee = Amount::ZERO;
-        for field in [Field::ConnectFee, Field::DisconnectFee] {
-            if let Some((index, cell)) = self.cell(cells, field) {
-                let fee = self
-                    .notation
-                    .price(cell, self.columns.unit(index), marks)
-                    .map_err(|bad| (Some(index), bad))?;
-                let sum = connect_fee
-                    .0
-                    .checked_add(fee.amount.0)
-                    .and_then(|sum| Amount::from_decimal(sum).ok());
-                let sum = sum.filter(|_| fee.seconds.is_none());
-                connect_fee = sum.ok_or_else(|| {
-                    (
-                        Some(index),
-                        (
-                            "invalid_price",
-                            format!("{}: expected one sum for the call", shown(cell)),
-                        ),
-                    )
-                })?;
-            }
-        }
-        let seconds = |field: Field| match self.cell(cells, field) {
-            Some((index, cell)) => cells::seconds(
-                cell,
-                seconds_of(self.columns.unit(index)),
-                self.notation.mark(),
-            )
-            .map_err(|bad| (Some(index), bad)),
-            None => Ok(Quantity::ZERO),
-        };
-        Ok(Terms {
-            price: Amount::ZERO,
-            per: Quantity::ZERO,
-            initial,
-            next,
-            connect_fee,
-            minimum_duration: seconds(Field::MinimumDuration)?,
-            free_if_shorter_than: seconds(Field::FreeIfShorterThan)?,
-            included: seconds(Field::Included)?,
-            blocked: status == Status::Blocked,
-            beside: Beside::default(),
-        })
-    }
-
-    /// Initial and following increment. One alone, in a column for both, is both; the first alone
-    /// says nothing of the second. 0 stands for "none", as A2Billing writes it.
-    fn increments(&self, cells: &Cells) -> Result<(Quantity, Quantity), BadCell> {
-        let read = |field: Field| match self.cell(cells, field) {
-            Some((index, cell)) => cells::increments(
-                cell,
-                seconds_of(self.columns.unit(index)),
-                self.notation.mark(),
-            )
-            .map(|(first, second)| Some((index, first, second)))
-            .map_err(|bad| (Some(index), bad)),
-            None => Ok(None),
-        };
-        let (both, initial, next) = (
-            read(Field::Increments)?,
-            read(Field::Initial)?,
-            read(Field::Next)?,
-        );
-        let (mut first, mut following) = (None, None);
-        for (field, column) in [
-            (Field::Initial, initial),
-            (Field::Next, next),
-            (Field::Increments, both),
-        ] {
-            let Some((index, one, second)) = column else {
-                continue;
-            };
-            let (says_first, says_next) = match (field, second) {
-                (_, Some(second)) => (Some(one), Some(second)),
-                (Field::Next, None) => (None, Some(one)),
-                (Field::Initial, None) => (Some(one), None),
-                (_, None) => (Some(one), Some(one)),
-            };
-            for (known, says) in [(&mut first, says_first), (&mut following, says_next)] {
-                let says = says.filter(|says| *says != Quantity::ZERO);
-                if known.is_some_and(|known: Quantity| says.is_some_and(|says| says != known)) {
-                    let detail = format!(
-                        "{} contradicts the increment in another column",
-                        shown(cells.filled(index).unwrap_or_default())
-                    );
-                    return Err((Some(index), ("ambiguous_increment", detail)));
-                }
-                *known = known.or(says);
-            }
-        }
-        if let (Some((index, ..)), Some(first), None, None) = (initial, first, next, following)
-            && self.options.next.is_none()
-        {
-            let detail = format!(
-                "{first} is the first increment alone: write {first}/1 or {first}/{first}, or say \
-                    the next by `next` (--map)"
-            );
-            return Err((Some(index), ("missing_increment", detail)));
-        }
-        let one = Quantity::whole(1);
-        // `60/0`, or a column of its own.
-        let is_zero =
-            |(_, _, second): &(usize, Quantity, Option<Quantity>)| *second == Some(Quantity::ZERO);
-        let of_its_own = next.filter(|(_, one, second)| {
-            *one == Quantity::ZERO && second.is_none() && self.options.next.is_none()
-        });
-        let zero = [both, initial, next]
-            .into_iter()
-            .flatten()
-            .find(is_zero)
-            .or(of_its_own);
-        if let (Some((index, ..)), Some(first), None) =
-            (zero, first.filter(|first| *first != one), following)
-        {
-            let detail = format!(
-                "behind a first increment of {first} the next one is 0: write {first}/1 or \
-                    {first}/{first}"
-            );
-            return Err((Some(index), ("missing_increment", detail)));
-        }
-        let next = following.unwrap_or(self.options.next.unwrap_or(one));
-        let initial = first.unwrap_or(if following.is_some() {
-            next
-        } else {
-            self.options.initial.unwrap_or(one)
-        });
-        Ok((initial, next))
     }
 }

@@ -6,9 +6,11 @@
 //! more prefixes than fit, rates by the calling number, and ties with rates that the deck does not
 //! touch. Keys and names are made short, and no key twice.
 
-use super::Deck;
-use super::card::{blank, with_terms};
-use super::merge::{self, Entry, Import, Numbered, TermsId};
+use super::deck::Deck;
+use super::entry::{Entry, Numbered, TermsId};
+use super::merge;
+use super::preview::Import;
+use super::rate::{blank, with_terms};
 use rating::Currency;
 use rating::card::{CardDoc, Rate};
 use rating::compile::CompiledCard;
@@ -135,8 +137,9 @@ impl<'a> Screen<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::card::{lay_over, preview_and_screen};
-    use super::super::{DeckOptions, Mode, parse};
+    use super::super::{Mode, parse};
     use super::*;
+    use crate::options::DeckOptions;
 
     fn card(rates: &str) -> CardDoc {
         serde_json::from_str(&format!(

@@ -1,8 +1,8 @@
 //! What the title of a column that is stated (`columns`) says all the same: it must agree with how
 //! the column is read.
 
-use super::columns::Field;
-use super::{DeckOptions, ValidTo};
+use super::field::Field;
+use super::options::{DeckOptions, ValidTo};
 use formats::Problem;
 use formats::input::titles::{instants, words};
 use formats::input::when::{DateForm, is_utc};

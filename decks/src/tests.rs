@@ -1,5 +1,6 @@
-use super::super::{DeckOptions, Kind, Mode, parse};
+use super::super::{Kind, Mode, parse};
 use super::*;
+use crate::options::DeckOptions;
 use formats::input::when::DateForm;
 use proptest::prelude::*;
 use rating::Currency;

@@ -2,7 +2,7 @@
 //! IvozProvider, CallWithUs and 46Labs write, the common union of them, and the usual words in
 //! English, German, French, Spanish and Italian.
 
-use super::columns::Field;
+use super::field::Field;
 use formats::sheet::units::{self, Unit};
 use rating::Quantity;
 

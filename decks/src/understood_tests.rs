@@ -1,8 +1,9 @@
 //! What people write in notes and titles: understood as a whole, or refused in words that help.
 
-use super::super::{DeckOptions, parse};
+use super::super::parse;
 use super::kinds_tests::{map, stopped};
 use super::tests::{berlin, told};
+use crate::options::DeckOptions;
 use formats::input::table::Column;
 
 /// Each of them passed as meaning nothing: a note of which any word is not known to mean nothing is

@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
-use decks::{DeckOptions};
+use decks::DeckOptions;
 use formats::input::Row;
 use formats::input::table::{self, ColumnMap};
 use formats::input::when::DateForm;
