@@ -9,7 +9,7 @@
 use crate::distinct_value;
 use crate::prepare::{self, Asked};
 use crate::requests::UsageEvent;
-use formats::input::cdr;
+use formats::input::fields;
 use rating::aggregate::{self, DistinctValueChange, Known, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
@@ -167,7 +167,7 @@ impl Offline {
     /// # Errors
     /// The card does not compile.
     pub fn new(doc: &CardDoc, country: Option<String>) -> Result<Self, Vec<Mistake>> {
-        let calls = BTreeSet::from([cdr::METER.to_owned()]);
+        let calls = BTreeSet::from([fields::METER.to_owned()]);
         let (meters, books, known) = (BTreeMap::new(), HashMap::new(), HashMap::new());
         let mut offline = Self {
             cards: Vec::new(),
