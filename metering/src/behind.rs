@@ -4,7 +4,7 @@
 //! that need much take turns.
 
 use crate::directory::Directory;
-use crate::engine::journal_problem;
+use crate::failures::journal_problem;
 use crate::requests::Problem;
 use crate::segments;
 use rating::card::{Aggregation, MeterTerms};

@@ -1,15 +1,13 @@
 //! What an event costs on each link, and what it moves: the same code for a charge and for a dry
 //! run.
 
-use crate::counters;
-use crate::directory::Customer;
-use crate::distinct_value;
-use crate::flats;
+use crate::customer::Customer;
+use crate::event::RatedEvent;
+use crate::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
+use crate::open::{self, BELOW_UNKNOWN, Open};
 use crate::plan::{Base, LinkTerms};
-use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent, UnratedReason};
-use crate::shares;
-use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
+use crate::{counters, distinct_value, flats, shares};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
 use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
@@ -122,14 +120,14 @@ fn price_upper(
         links.push((link.agreement.buyer, charge.as_ref().err().copied()));
         charges.push(charge.ok());
     }
-    let (first, open) = standing::cut(&links);
+    let (first, open) = open::cut(&links);
     let charges: Charges = charges
         .into_iter()
         .skip(first.saturating_sub(plan.open.len()))
         .flatten()
         .collect();
     if charges.is_empty() {
-        Err(UnratedReason(standing::reason(&open)))
+        Err(UnratedReason(open::reason(&open)))
     } else {
         Ok(Priced { charges, open })
     }

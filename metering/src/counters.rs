@@ -4,9 +4,10 @@
 //! `latest` value is one customer's (its seats, what it has stored), and says nothing of another's:
 //! there each customer has a counter of its own, on every link.
 
+use crate::customer::Customer;
 use crate::digest::Digest;
-use crate::directory::Customer;
-use crate::prepare::{MeasuredLink, Plan, RatedEvent};
+use crate::event::RatedEvent;
+use crate::measured::{MeasuredLink, Plan};
 use crate::states::States;
 use rating::TenantId;
 use rating::card::Aggregation;

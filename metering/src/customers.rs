@@ -4,7 +4,7 @@
 //! Bounded by two generations: what is used moves to the young one; when that is full the old one
 //! is forgotten. Whether an entry is still true is for the reader to say (its generation).
 
-use crate::directory::Customer;
+use crate::customer::Customer;
 use rating::TenantId;
 use rating::fast::FastMap;
 use std::collections::HashMap;

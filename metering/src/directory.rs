@@ -5,24 +5,26 @@
 //! before a request arrived is never missed (one that another process made: a second before);
 //! compiled versions are immutable and never invalidated.
 
+use crate::customer::Customer;
+use crate::failures::record_problem;
 mod ahead;
 mod watch;
 
 use crate::cache::Generation;
+use crate::caller::Caller;
 use crate::customers::Customers;
-use crate::failures;
-use crate::plan::{ChainPlan, Timeline, VersionSlot, plans};
-use crate::requests::{Caller, Problem};
+use crate::plan::{Timeline, VersionSlot, plans};
+use crate::requests::Problem;
 use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
-use rating::{CardVersionId, Instant, RateCardId, TenantId};
+use rating::{CardVersionId, RateCardId, TenantId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::catalog::{CardVersion, Catalog, CatalogError, RateCard};
 use store::journal::Reporter;
 use supervisor::CancellationToken;
-use tenants::{Agreement, NotAllowed, Pricing, Tenant};
+use tenants::{Agreement, Pricing, Tenant};
 
 /// Customers kept in memory with their chains.
 const CUSTOMERS_MAX: usize = 200_000;
@@ -31,39 +33,6 @@ const CARDS_MAX: u64 = 2_000;
 const METERS_MAX: u64 = 1_000;
 /// Tenants whose keys look for things in several roots.
 const CALLERS_MAX: u64 = 1_000;
-
-/// A buyer of usage with everything that prices it.
-#[derive(Debug)]
-pub struct Customer {
-    pub tenant: Tenant,
-    /// Keys the digests of this person's data.
-    pub personal_key: [u8; 32],
-    plans: Vec<ChainPlan>,
-    /// Of every buyer of its chain, of any time.
-    agreements: Vec<Agreement>,
-    generation: u64,
-}
-
-impl Customer {
-    /// The chain in force at an instant.
-    pub fn chain_at(&self, at: Instant) -> Option<&ChainPlan> {
-        // Mostly the last one.
-        self.plans.iter().rev().find(|plan| plan.covers(at))
-    }
-    /// Of one buyer of its chain, of any time.
-    pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {
-        self.agreements
-            .iter()
-            .filter(move |agreement| agreement.buyer == buyer)
-    }
-    pub fn platform(&self) -> TenantId {
-        self.tenant
-            .path
-            .first()
-            .copied()
-            .unwrap_or(self.tenant.root)
-    }
-}
 
 /// The generation it was read under, and the card, if there is one.
 type Fallback = (u64, Option<Arc<Timeline>>);
@@ -532,32 +501,5 @@ impl Directory {
             .meters
             .insert(name.to_owned(), (generation, Arc::clone(&terms)));
         Ok(Some(terms))
-    }
-}
-
-/// A failing look-up is the server's trouble, save an ambiguous name.
-pub fn record_problem(error: CatalogError) -> Problem {
-    match error {
-        CatalogError::NotFound { what } => {
-            Problem::new("not_found", format!("there is no such {what}"))
-        }
-        CatalogError::Ambiguous { .. } => {
-            Problem::field("ambiguous_id", "customer", error.to_string())
-        }
-        CatalogError::NotAllowed(NotAllowed {
-            code,
-            field,
-            detail,
-        }) => Problem::field(code, field, detail),
-        CatalogError::Conflict { field, detail } => Problem::field("conflict", field, detail),
-        CatalogError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
-        CatalogError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
-        CatalogError::Db(error) => {
-            failures::count();
-            Problem::new(
-                "unavailable",
-                format!("the database did not answer: {error}"),
-            )
-        }
     }
 }

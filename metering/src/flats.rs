@@ -7,7 +7,8 @@
 //! ends as they began.
 
 use crate::counters;
-use crate::prepare::{ByCard, Plan, RatedEvent};
+use crate::event::RatedEvent;
+use crate::measured::{ByCard, Plan};
 use crate::segments::stands;
 use crate::states::States;
 use rating::segments::FlatsDue;

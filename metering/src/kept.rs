@@ -1,9 +1,11 @@
 //! What has become of usage since it was reported: what it lacks, or that it was taken back.
 
-use crate::engine::{Engine, event_of};
-use crate::lacks::Lack;
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::lack::Lack;
 use crate::prepare::Lateness;
-use crate::requests::{Caller, EventAnswer, Outcome, Problem};
+use crate::record::event_of;
+use crate::requests::{EventAnswer, Outcome, Problem};
 use store::journal::{JournalEntry, Kind, Seq, StateKeys};
 
 impl Engine {

@@ -1,13 +1,11 @@
 //! Which states a command's turn may read or change: all of them are loaded before the first turn.
 
-use crate::charge;
 use crate::command::Command;
-use crate::counters;
-use crate::directory::Customer;
-use crate::distinct_value;
-use crate::prepare::{MeasuredLink, Plan, RatedEvent};
-use crate::shares;
+use crate::customer::Customer;
+use crate::event::RatedEvent;
+use crate::measured::{MeasuredLink, Plan};
 use crate::void::Void;
+use crate::{charge, counters, distinct_value, shares};
 use ledger::{AccountKey, Hold};
 use rating::Currency;
 use rating::fast::FastMap;

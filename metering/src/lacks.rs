@@ -2,36 +2,16 @@
 //!
 //! Looks once more at what the plan was made of, so that it costs nothing where there is a price.
 
-use crate::directory::{Customer, Directory};
+use crate::customer::Customer;
+use crate::directory::Directory;
+use crate::lack::Lack;
+use crate::measure::{self, Asked};
 use crate::plan::{PlanLink, Timeline};
-use crate::prepare::{self, Asked};
 use rating::card::MeterTerms;
 use rating::usage::Usage;
 use rating::{Currency, Instant, TenantId, Unrated};
 use std::sync::Arc;
 use tenants::Pricing;
-
-/// Why one link has no price, or the whole event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lack {
-    /// Who buys on the link; `None`: no link comes into it.
-    pub buyer: Option<TenantId>,
-    pub reason: &'static str,
-    pub detail: String,
-    /// From when on the link has what it lacks.
-    pub begins_at: Option<Instant>,
-}
-
-impl Lack {
-    pub(crate) fn of_event(reason: &'static str, detail: String) -> Self {
-        Self {
-            buyer: None,
-            reason,
-            detail,
-            begins_at: None,
-        }
-    }
-}
 
 /// In words, and from when on there is what is lacking.
 type Why = (String, Option<Instant>);
@@ -99,7 +79,7 @@ fn of_card(
     let mut said: Vec<String> = Vec::new();
     let mut begins_at = None;
     let first = Arc::clone(link.timeline.as_ref()?);
-    let found: Result<_, ()> = prepare::through_fallbacks(first, |timeline: Arc<Timeline>| {
+    let found: Result<_, ()> = measure::through_fallbacks(first, |timeline: Arc<Timeline>| {
         let (why, next) = of_timeline(directory, &timeline, (currency, approval), usage, meter);
         let Some((why, from)) = why else {
             return Ok(Asked::Found(()));
@@ -139,7 +119,7 @@ fn of_timeline(
     }
     let priced = card
         .measure(usage)
-        .and_then(|measured| prepare::check(card, &measured, usage, meter));
+        .and_then(|measured| measure::check(card, &measured, usage, meter));
     let unrated = match priced {
         Ok(()) => return (None, None),
         Err(unrated) => unrated,
@@ -189,7 +169,7 @@ fn no_version(timeline: &Timeline, approval: Option<&[TenantId]>, at: Instant) -
 fn sentence(reason: &str) -> String {
     match reason {
         tenants::chain::ABOVE_OPEN => "a link above it is open".to_owned(),
-        crate::standing::BELOW_UNKNOWN => {
+        crate::open::BELOW_UNKNOWN => {
             "it is a share of the link below, whose price is not known".to_owned()
         }
         "tenant_closed" => "the customer was closed".to_owned(),

@@ -2,11 +2,13 @@
 //! looked for among the caller's own first, then among those of others that it sees. What is not
 //! one alone is refused, with the candidates.
 
-use crate::engine::{Engine, journal_problem};
+use crate::caller::Caller;
+use crate::engine::Engine;
+use crate::failures::journal_problem;
 use crate::hold_name::hold_id;
 use crate::overrule::is_unattributed;
 use crate::reporters::rank;
-use crate::requests::{Caller, Problem};
+use crate::requests::Problem;
 use ledger::Hold;
 use rating::{TenantId, ids::HoldId};
 use std::collections::BTreeSet;

@@ -2,8 +2,8 @@
 //! the steps of payments and payouts.
 
 use crate::batch_executor::{BatchExecutor, refused, relative};
-use crate::command::Named;
 use crate::digest::Digest;
+use crate::named::Named;
 use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
 use ledger::{AccountKey, AccountKind, Refusal};
 use rating::{Currency, Instant, TenantId};

@@ -6,9 +6,9 @@
 //! counters and the carry, and the identities of what was reported. Events are taken in their
 //! order, whatever their age: nothing is late, nothing too early.
 
-use crate::distinct_value;
-use crate::prepare::{self, Asked};
+use crate::measure::{self, Asked};
 use crate::requests::UsageEvent;
+use crate::{content, dialled, distinct};
 use formats::input::fields;
 use rating::aggregate::{self, DistinctValueChange, Known, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
@@ -290,8 +290,8 @@ impl Offline {
                 format!("{chain} -> {again:?}: the fallback cards lead back to one before them"),
             );
         }
-        if names.len() >= prepare::FALLBACKS_MAX {
-            let most = prepare::FALLBACKS_MAX;
+        if names.len() >= measure::FALLBACKS_MAX {
+            let most = measure::FALLBACKS_MAX;
             return mistake(
                 "too_many_fallbacks",
                 format!(
@@ -319,8 +319,8 @@ impl Offline {
     /// # Errors
     /// Why it has no price: by the code under which a server would keep it, or `id_conflict`.
     pub fn post(&mut self, mut event: UsageEvent) -> Result<Priced, Refused> {
-        let content = prepare::content_of(&event);
-        let identity = prepare::identity_digest(&event.source, &event.id);
+        let content = content::content_of(&event);
+        let identity = content::identity_digest(&event.source, &event.id);
         match self.known.get(&identity) {
             Some((known, Some(refused))) if *known == content => return Err(refused.clone()),
             Some((known, None)) if *known == content => {
@@ -344,7 +344,7 @@ impl Offline {
             }
             None => {}
         }
-        let dialled = prepare::dial(&mut event, self.country.as_deref());
+        let dialled = dialled::dial(&mut event, self.country.as_deref());
         let mut priced = self.charge(&event, dialled.number);
         if let (Err(refused), Some(doubt)) = (&mut priced, dialled.doubt)
             && refused.code == Unrated::NoRate.code()
@@ -369,12 +369,12 @@ impl Offline {
             unique_by: None,
         };
         let meter = self.meters.get(event.meter.as_str()).unwrap_or(&unnamed);
-        let usage = prepare::usage_of(event, meter, number);
+        let usage = measure::usage_of(event, meter, number);
         let (card, measured) = measure(&self.cards, &usage)?;
-        prepare::check(card, &measured, &usage, meter)?;
+        measure::check(card, &measured, &usage, meter)?;
         let aggregation = card.aggregation(measured.found.rate, meter.aggregation);
         let distinct_value =
-            distinct_value::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
+            distinct::value(aggregation, &measured, meter, (event, 0), str::to_owned)?;
         let book = self.books.entry(event.customer.to_string()).or_default();
         let (before, after, charged) =
             book.grown(&usage, &measured, aggregation, distinct_value.as_deref())?;
@@ -467,7 +467,7 @@ fn measure<'a>(
     usage: &Usage<'_>,
 ) -> Result<(&'a CompiledCard, Measured), Refused> {
     let currency = cards[0].compiled.currency();
-    prepare::through_fallbacks(&cards[0].compiled, |card: &CompiledCard| {
+    measure::through_fallbacks(&cards[0].compiled, |card: &CompiledCard| {
         if card.currency() != currency {
             let detail = format!(
                 "a fallback card is in {}, and the card in {currency}",

@@ -1,7 +1,7 @@
 //! A customer's chain as the pipeline uses it: agreements by period, each with the versions of its
 //! card.
 
-use crate::standing::Open;
+use crate::open::Open;
 use ledger::{AccountKey, Settlement};
 use rating::compile::CompiledCard;
 use rating::{AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId};

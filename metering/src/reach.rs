@@ -4,7 +4,7 @@
 //! below to take back. The links above stand; what the author gave back to its own customers is
 //! between them.
 
-use crate::prepare::RatedEvent;
+use crate::event::RatedEvent;
 use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;

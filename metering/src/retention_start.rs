@@ -1,7 +1,7 @@
 //! What records can no longer tell, where old months were dropped: whether an event had come
 //! before.
 
-use crate::engine::journal_problem;
+use crate::failures::journal_problem;
 use crate::requests::Problem;
 use rating::TenantId;
 use std::collections::HashMap;

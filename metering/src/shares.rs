@@ -8,10 +8,11 @@
 //! standing above is never mixed with what it takes back: where a commission above has a share of
 //! the count, it is refused.
 
+use crate::caller::FUTURE_SECS_MAX;
 use crate::counters::{self, Candidates};
 use crate::digest::Digest;
-use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent};
-use crate::requests::FUTURE_SECS_MAX;
+use crate::event::RatedEvent;
+use crate::measured::{ByCard, MeasuredLink, Method, Plan};
 use crate::states::States;
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;

@@ -1,6 +1,6 @@
 //! −q of an earlier event: what its turn needs to know.
 
-use crate::command::Named;
+use crate::named::Named;
 use crate::reporters::{self, Other};
 use crate::requests::SellerCover;
 use ledger::Limit;
@@ -125,3 +125,6 @@ impl Void {
         );
     }
 }
+
+/// The engine looks again and retries on this code.
+pub const OVERTAKEN: &str = "overtaken";

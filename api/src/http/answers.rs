@@ -7,7 +7,7 @@ use crate::auth::{self, Access};
 use crate::http::words;
 use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
 use crate::state::App;
-use metering::lacks::Lack;
+use metering::lack::Lack;
 use metering::requests::{EventAnswer, Outcome, Posted};
 use rating::{Cents, TenantId};
 use serde::Serialize;

@@ -1,8 +1,10 @@
 //! The customers of a batch, read together: after a start, and after every change of the records,
 //! nobody is in memory.
 
-use super::{Directory, record_problem};
-use crate::requests::{Caller, Problem};
+use super::Directory;
+use crate::caller::Caller;
+use crate::failures::record_problem;
+use crate::requests::Problem;
 use rating::TenantId;
 use std::collections::HashSet;
 use std::sync::Arc;

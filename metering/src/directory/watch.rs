@@ -34,8 +34,8 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
 
 #[cfg(test)]
 mod tests {
+    use crate::caller::Caller;
     use crate::directory::Directory;
-    use crate::requests::Caller;
     use rating::{Instant, TenantId, ids::ApiKeyId};
     use std::time::Duration;
     use store::catalog::{Actor, Catalog, NewTenant, TenantPatch};

@@ -9,7 +9,7 @@ use super::{TRIES_MAX, overflow, rules};
 use crate::service::{PaymentService, unread};
 use crate::settlement::SOURCE;
 use ledger::AccountKey;
-use metering::engine::journal_problem;
+use metering::failures::journal_problem;
 use metering::requests::Problem;
 use rating::{Cents, Currency, TenantId};
 use store::catalog::{AutoTopUp, Origin};
