@@ -9,10 +9,10 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use i18n::Locale;
-use metering::failures;
 use metering::requests::Problem;
 use payments::payouts;
 use payments::provider::ProviderError;
+use prepare::failures;
 use rating::validate::Mistake;
 use serde::Serialize;
 use store::catalog::CatalogError;

@@ -4,7 +4,6 @@
 use crate::batch_executor::{BatchExecutor, Earlier, refused};
 use crate::charge::{self, Charges};
 use crate::command::{Amended, CommandResult};
-use crate::event::RatedEvent;
 use crate::reach::is_above;
 use crate::requests::{Outcome, Posted, Problem};
 use crate::states::carry_of;
@@ -12,6 +11,7 @@ use crate::taken::{Taken, Taking};
 use crate::void::{Below, OVERTAKEN, Void};
 use crate::{distinct_value, flats, segments, shares};
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
+use prepare::event::RatedEvent;
 use rating::usage::Unrated;
 use rating::{Cents, Exact, Overflow, link, rounding};
 use store::hash;

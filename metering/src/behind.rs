@@ -3,10 +3,10 @@
 //! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those
 //! that need much take turns.
 
-use crate::directory::Directory;
-use crate::failures::journal_problem;
 use crate::requests::Problem;
 use crate::segments;
+use prepare::directory::Directory;
+use prepare::failures::journal_problem;
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, TenantId};

@@ -13,10 +13,10 @@
 use crate::batch_executor::{BatchExecutor, refused};
 use crate::command::{Command, CommandResult};
 use crate::engine::Engine;
-use crate::failures::{journal_problem, record_problem};
 use crate::requests::Problem;
 use crate::settling::Settling;
 use ledger::{Event, LinkCharge};
+use prepare::failures::{journal_problem, record_problem};
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Exact, Quantity, TenantId, rounding};
 use std::collections::HashMap;

@@ -1,14 +1,14 @@
 //! What an event costs on each link, and what it moves: the same code for a charge and for a dry
 //! run.
 
-use crate::customer::Customer;
-use crate::event::RatedEvent;
-use crate::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
-use crate::open::{self, BELOW_UNKNOWN, Open};
-use crate::plan::{Base, LinkTerms};
 use crate::states::{States, carry_of};
 use crate::{counters, distinct_value, flats, shares};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
+use prepare::open::{self, BELOW_UNKNOWN, Open};
+use prepare::plan::{Base, LinkTerms};
 use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;

@@ -1,14 +1,14 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
-use crate::event::RatedEvent;
 use crate::named::Named;
-use crate::reporters::Reporters;
 use crate::requests::{
     HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem,
     SellerCover,
 };
 use crate::settling::Settling;
 use crate::void::Void;
+use prepare::event::RatedEvent;
+use prepare::reporters::Reporters;
 use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
 use store::journal::{Journal, JournalEntry, Keyed, Placed, Reporter, Seq};

@@ -10,13 +10,14 @@ use crate::batch_executor::Known;
 use crate::command::{Command, CommandResult};
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
 use crate::in_flight::{Ahead, InFlightBatch, InFlightBatches, Landed};
+use crate::lanes;
 use crate::queue::{
     COMMIT_COMMANDS_MAX, Clock, Job, QUEUE_COMMANDS_MAX, Queue, Reply, unconfirmed,
 };
-use crate::reporters::Reporters;
 use crate::watch::{Outcomes, Post, Stage, Ticket, Watch};
-use crate::{failures, lanes};
 use ledger::{Hold, HoldState};
+use prepare::failures;
+use prepare::reporters::Reporters;
 use rating::Instant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -4,11 +4,11 @@
 //! `latest` value is one customer's (its seats, what it has stored), and says nothing of another's:
 //! there each customer has a counter of its own, on every link.
 
-use crate::customer::Customer;
-use crate::digest::Digest;
-use crate::event::RatedEvent;
-use crate::measured::{MeasuredLink, Plan};
 use crate::states::States;
+use prepare::customer::Customer;
+use prepare::digest::Digest;
+use prepare::event::RatedEvent;
+use prepare::measured::{MeasuredLink, Plan};
 use rating::TenantId;
 use rating::card::Aggregation;
 use rating::usage::CounterId;

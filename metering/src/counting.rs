@@ -1,10 +1,10 @@
 //! The counters after the charges of an event, and the segments in which these count.
 
 use crate::batch_executor::BatchExecutor;
-use crate::event::RatedEvent;
 use crate::flats;
-use crate::measured::{ByCard, Plan};
 use crate::segments::{Closed, stands};
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, Plan};
 use rating::Exact;
 use rating::segments::{Charged, Pricer};
 use store::journal::{By, Charge, ChargePricing, CounterKey, Place, Restated};

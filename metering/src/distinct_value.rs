@@ -3,14 +3,14 @@
 //!
 //! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
 
-use crate::digest::Digest;
-use crate::distinct::{distinct, value};
-use crate::event::RatedEvent;
-use crate::measured::{ByCard, MeasuredLink, Plan};
 use crate::segments::is_segment;
 use crate::states::States;
 use crate::void::Void;
 use crate::{counters, flats};
+use prepare::digest::Digest;
+use prepare::distinct::{distinct, value};
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Plan};
 use rating::aggregate::{self, DistinctValueChange, Known, Left, NEWEST, Newest, Report, Stands};
 use rating::card::Aggregation;
 use rating::fast::FastMap;

@@ -11,13 +11,13 @@ mod usage;
 
 use crate::balance_monitor::BalanceMonitor;
 use crate::behind::LongVoids;
-use crate::caller::Caller;
 use crate::committer::{self, Started};
-use crate::directory::Directory;
-use crate::prepare::{Lateness, UsagePreparer};
 use crate::queue::{Clock, Queue};
 use crate::requests::Problem;
 use crate::watch::{Outcomes, Waiting, Watch};
+use prepare::caller::Caller;
+use prepare::directory::Directory;
+use prepare::preparer::{Lateness, UsagePreparer};
 use rating::Instant;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

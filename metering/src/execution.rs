@@ -4,8 +4,8 @@
 use crate::batch_executor::{BatchExecutor, Fresh, Known};
 use crate::command::{Command, CommandResult};
 use crate::in_flight::{Ahead, InFlightBatches};
-use crate::reporters::Reporters;
 use ledger::Hold;
+use prepare::reporters::Reporters;
 use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;

@@ -7,10 +7,10 @@
 //! ends as they began.
 
 use crate::counters;
-use crate::event::RatedEvent;
-use crate::measured::{ByCard, Plan};
 use crate::segments::stands;
 use crate::states::States;
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, Plan};
 use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};

@@ -6,13 +6,13 @@
 use crate::batch_executor::{BatchExecutor, refused};
 use crate::charge;
 use crate::command::HoldCommand;
-use crate::customer::Customer;
-use crate::event::RatedEvent;
-use crate::measured::Plan;
 use crate::named::Named;
 use crate::record::{event_body, record_of};
 use crate::requests::{HoldAnswer, Problem, SellerCover};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::Plan;
 use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;

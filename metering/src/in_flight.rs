@@ -2,7 +2,7 @@
 
 use crate::batch_executor::Fresh;
 use crate::command::Command;
-use crate::reporters::Reporters;
+use prepare::reporters::Reporters;
 use std::collections::VecDeque;
 use store::journal::{Keyed, State};
 use tokio::sync::watch;

@@ -1,11 +1,11 @@
 //! What has become of usage since it was reported: what it lacks, or that it was taken back.
 
-use crate::caller::Caller;
 use crate::engine::Engine;
-use crate::lack::Lack;
-use crate::prepare::Lateness;
 use crate::record::event_of;
 use crate::requests::{EventAnswer, Outcome, Problem};
+use prepare::caller::Caller;
+use prepare::lack::Lack;
+use prepare::preparer::Lateness;
 use store::journal::{JournalEntry, Kind, Seq, StateKeys};
 
 impl Engine {

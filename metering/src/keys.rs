@@ -1,12 +1,12 @@
 //! Which states a command's turn may read or change: all of them are loaded before the first turn.
 
 use crate::command::Command;
-use crate::customer::Customer;
-use crate::event::RatedEvent;
-use crate::measured::{MeasuredLink, Plan};
 use crate::void::Void;
 use crate::{charge, counters, distinct_value, shares};
 use ledger::{AccountKey, Hold};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::{MeasuredLink, Plan};
 use rating::Currency;
 use rating::fast::FastMap;
 use store::journal::{Counted, CounterKey, JournalEntry, StateKeys};

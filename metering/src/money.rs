@@ -2,10 +2,10 @@
 //! the steps of payments and payouts.
 
 use crate::batch_executor::{BatchExecutor, refused, relative};
-use crate::digest::Digest;
 use crate::named::Named;
 use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
 use ledger::{AccountKey, AccountKind, Refusal};
+use prepare::digest::Digest;
 use rating::{Currency, Instant, TenantId};
 use store::journal::{EntryPayload, JournalEntry, Kind, Seq};
 

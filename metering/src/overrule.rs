@@ -9,11 +9,11 @@
 use crate::batch_executor::{BatchExecutor, Earlier};
 use crate::beside::Beside;
 use crate::command::CommandResult;
-use crate::event::RatedEvent;
 use crate::record::{event_body, record_of};
-use crate::reporters::rank;
 use crate::requests::{Outcome, Problem};
 use crate::void::{OVERTAKEN, Void};
+use prepare::event::RatedEvent;
+use prepare::reporters::rank;
 use std::sync::Arc;
 use store::journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
 

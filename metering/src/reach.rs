@@ -4,11 +4,11 @@
 //! below to take back. The links above stand; what the author gave back to its own customers is
 //! between them.
 
-use crate::event::RatedEvent;
 use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
+use prepare::event::RatedEvent;
 use rating::TenantId;
 use smallvec::SmallVec;
 use store::journal::{JournalEntry, OpenLink, Reporter};

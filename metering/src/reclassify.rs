@@ -6,11 +6,11 @@
 
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::engine::Engine;
-use crate::failures::record_problem;
 use crate::named::Named;
-use crate::plan::settlement_of;
 use crate::requests::Problem;
 use ledger::Settlement;
+use prepare::failures::record_problem;
+use prepare::plan::settlement_of;
 use rating::Instant;
 use std::collections::HashMap;
 use store::catalog::Reclassification;

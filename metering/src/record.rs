@@ -1,9 +1,9 @@
 //! What the journal keeps of an event, and the event as it was sent.
 
 use crate::distinct_value;
-use crate::event::RatedEvent;
 use crate::requests::UsageEvent;
 use compact_str::ToCompactString;
+use prepare::event::RatedEvent;
 use store::journal::{EntryPayload, JournalEntry, Kind, Seq, Trail};
 
 /// What the event says of itself.

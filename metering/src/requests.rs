@@ -1,10 +1,10 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
-pub use crate::caller::Caller;
-use crate::lack::Lack;
 use compact_str::CompactString;
 pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
 use ledger::{AccountKey, Limit, Posting};
+pub use prepare::caller::Caller;
+use prepare::lack::Lack;
 use rating::ids::HoldId;
 use rating::{Cents, Currency, Instant, Quantity, TenantId};
 use smallvec::SmallVec;

@@ -1,8 +1,8 @@
 //! What records can no longer tell, where old months were dropped: whether an event had come
 //! before.
 
-use crate::failures::journal_problem;
 use crate::requests::Problem;
+use prepare::failures::journal_problem;
 use rating::TenantId;
 use std::collections::HashMap;
 use store::journal::{Beginning, Journal, JournalEntry};

@@ -1,8 +1,8 @@
 //! A customer whose carries end: what its turn reads, and the record of it.
 
-use crate::plan::settlement_of;
 use compact_str::CompactString;
 use ledger::{LinkCharge, Settlement};
+use prepare::plan::settlement_of;
 use rating::{AgreementId, Cents, Currency, Instant, TenantId};
 use smallvec::SmallVec;
 use std::collections::HashMap;

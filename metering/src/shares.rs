@@ -8,12 +8,12 @@
 //! standing above is never mixed with what it takes back: where a commission above has a share of
 //! the count, it is refused.
 
-use crate::caller::FUTURE_SECS_MAX;
 use crate::counters::{self, Candidates};
-use crate::digest::Digest;
-use crate::event::RatedEvent;
-use crate::measured::{ByCard, MeasuredLink, Method, Plan};
 use crate::states::States;
+use prepare::caller::FUTURE_SECS_MAX;
+use prepare::digest::Digest;
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Method, Plan};
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Counter, CounterId};

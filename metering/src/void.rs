@@ -1,9 +1,9 @@
 //! −q of an earlier event: what its turn needs to know.
 
 use crate::named::Named;
-use crate::reporters::{self, Other};
 use crate::requests::SellerCover;
 use ledger::Limit;
+use prepare::reporters::{self, Other};
 use rating::aggregate::Level;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;

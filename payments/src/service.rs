@@ -417,7 +417,7 @@ pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
 }
 
 pub(crate) fn unread(error: CatalogError) -> Problem {
-    metering::failures::record_problem(error)
+    prepare::failures::record_problem(error)
 }
 
 pub fn hex(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use crate::http::agreements::agreements_of;
 use crate::http::versions::VersionBody;
 use crate::problem::ApiProblem;
 use crate::state::App;
-use metering::plan;
+use prepare::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
-use metering::measure::FALLBACKS_MAX;
-use metering::prefixes;
+use prepare::measure::FALLBACKS_MAX;
+use prepare::prefixes;
 use rating::Instant;
 use rating::below_zero::prices_below_zero;
 use rating::card::{CardDoc, MeterTerms, Rate};

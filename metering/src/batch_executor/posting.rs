@@ -3,16 +3,16 @@
 use super::{BatchExecutor, relative};
 use crate::batch_executor::told::fault;
 use crate::charge::{self, Charges, Priced};
-use crate::customer::Customer;
 use crate::distinct_value;
-use crate::event::RatedEvent;
-use crate::hold_name::may_end;
-use crate::measured::{Plan, UnratedReason};
-use crate::open::{BELOW_UNKNOWN, Open};
 use crate::record::{event_body, record_of};
 use crate::requests::{Outcome, Posted};
 use crate::standing::RatedBy;
 use ledger::{Event, Limit, LinkCharge, Refusal};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::hold_name::may_end;
+use prepare::measured::{Plan, UnratedReason};
+use prepare::open::{BELOW_UNKNOWN, Open};
 use rating::ids::HoldId;
 use rating::{Cents, Currency, TenantId};
 use store::journal::{

@@ -2,17 +2,17 @@
 
 use super::Engine;
 use crate::behind::{Behind, Taken};
-use crate::caller::Caller;
 use crate::command::{Amended, Command, CommandResult, out_of_step};
-use crate::failures::journal_problem;
 use crate::named::Named;
-use crate::prepare::Lateness;
 use crate::reach::{Reach, is_above, reported_by};
 use crate::requests::{Problem, UsageEvent, VoidRequest};
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::{self, Void};
 use ledger::{AccountKey, Limit};
+use prepare::caller::Caller;
+use prepare::failures::journal_problem;
+use prepare::preparer::Lateness;
 use rating::ids::ApiKeyId;
 use rating::{Cents, Currency, TenantId};
 use std::sync::Arc;
@@ -143,7 +143,7 @@ impl Engine {
         let meter = match self.directory.meter(&charged.body.meter).await? {
             Some(meter) => meter,
             // It was kept without one.
-            None if charged.body.charges.is_empty() => crate::measure::no_meter(),
+            None if charged.body.charges.is_empty() => prepare::measure::no_meter(),
             None => return Err(Problem::new("unknown_meter", "the event's meter is gone")),
         };
         let side = if path.first() == Some(&author) {

@@ -1,17 +1,17 @@
 //! Money set aside for usage to come.
 
 use super::Engine;
-use crate::caller::Caller;
 use crate::command::{Command, HoldCommand, out_of_step};
-use crate::failures::journal_problem;
-use crate::hold_name::{hold_id, may_end};
 use crate::holds;
 use crate::named::Named;
-use crate::prepare::Lateness;
 use crate::record::event_of;
 use crate::requests::{Covered, HoldAnswer, PlaceHold, Problem, SellerCover, UsageEvent};
 use compact_str::{ToCompactString, format_compact};
 use ledger::Hold;
+use prepare::caller::Caller;
+use prepare::failures::journal_problem;
+use prepare::hold_name::{hold_id, may_end};
+use prepare::preparer::Lateness;
 use rating::Quantity;
 use rating::ids::HoldId;
 use store::journal::{Identity, Namespace, Reporter, StateKeys};

@@ -3,10 +3,10 @@
 use super::Engine;
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::execution::SWEEP_HOLDS_MAX;
-use crate::failures::journal_problem;
 use crate::named::Named;
 use crate::requests::{MoneyAnswer, MoveMoney, PaymentPosted, PostPayment, Problem};
 use ledger::{AccountKey, Balance};
+use prepare::failures::journal_problem;
 use rating::{Cents, TenantId};
 use std::collections::BTreeSet;
 use store::journal::{Identity, Namespace, StateKeys};

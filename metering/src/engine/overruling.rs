@@ -4,10 +4,10 @@
 use super::Engine;
 use crate::command::{Command, CommandResult, Overrules};
 use crate::engine::amend::{LOOKS_MAX, kept_changing};
-use crate::event::RatedEvent;
 use crate::requests::{Outcome, Problem};
 use crate::void::Void;
 use futures_util::{StreamExt as _, stream};
+use prepare::event::RatedEvent;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::{Identity, JournalEntry, Namespace};

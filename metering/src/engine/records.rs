@@ -1,11 +1,11 @@
 //! Records of the journal, and the customers that requests name.
 
 use super::Engine;
-use crate::caller::Caller;
-use crate::customer::Customer;
-use crate::event::RatedEvent;
-use crate::failures::journal_problem;
 use crate::requests::Problem;
+use prepare::caller::Caller;
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::failures::journal_problem;
 use std::sync::Arc;
 use store::journal::{EntryQuery, JournalEntry, Of, Seq, StateKeys};
 

@@ -2,14 +2,14 @@
 
 use super::Engine;
 use crate::batch_executor::{self, BatchExecutor, Known};
-use crate::caller::Caller;
 use crate::charge;
 use crate::command::{Command, CommandResult, out_of_step};
-use crate::failures::journal_problem;
-use crate::prepare::Lateness;
 use crate::record::{self, event_of};
 use crate::requests::{AgainSummary, EventAnswer, Outcome, Posted, Problem, Quote, UsageEvent};
 use crate::retention_start::{BEFORE_RECORDS, RetentionStart};
+use prepare::caller::Caller;
+use prepare::failures::journal_problem;
+use prepare::preparer::Lateness;
 use rating::TenantId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -134,7 +134,7 @@ impl Engine {
         let plan = prepared
             .priced
             .as_ref()
-            .map_err(crate::measured::UnratedReason::problem)?;
+            .map_err(prepare::measured::UnratedReason::problem)?;
         plan.check_whole()?;
         let customer = prepared.customer.as_deref().ok_or_else(out_of_step)?;
         let charges = charge::price(&prepared, customer, plan, &turn.states)

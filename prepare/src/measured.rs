@@ -2,7 +2,7 @@
 
 use crate::open::Open;
 use crate::plan::{Base, LinkTerms, PlanLink, Timeline};
-use crate::requests::Problem;
+use formats::Problem;
 use ledger::Settlement;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
@@ -59,6 +59,7 @@ pub struct ByCard {
 
 impl Method {
     /// The card that prices the link, or bounds its price.
+    #[inline]
     pub fn by_card(&self) -> Option<&ByCard> {
         match self {
             Self::Card(by) => Some(by),
@@ -83,6 +84,7 @@ impl UnratedReason {
 
 impl Plan {
     /// From the customer's own link up, or the lowest that can be charged.
+    #[inline]
     pub fn links(&self) -> impl ExactSizeIterator<Item = MeasuredLink<'_>> {
         self.chain[self.skipped..]
             .iter()
@@ -120,6 +122,7 @@ impl Plan {
     }
 
     /// Whether any of its prices depends on what the month has counted; most do not.
+    #[inline]
     pub fn counts(&self) -> bool {
         self.methods.iter().any(|method| {
             method

@@ -11,12 +11,14 @@ pub struct Digest<'k> {
 }
 
 impl<'k> Digest<'k> {
+    #[inline]
     pub fn keyed(key: &'k [u8; 32]) -> Self {
         Self {
             key,
             bytes: Vec::with_capacity(BYTES_USUAL),
         }
     }
+    #[inline]
     pub fn text(&mut self, text: &str) -> &mut Self {
         // A text is far below 4 GiB; the length in front keeps neighbours apart.
         self.bytes
@@ -25,14 +27,17 @@ impl<'k> Digest<'k> {
         self
     }
     /// Tells an absent text from an empty one.
+    #[inline]
     pub fn optional(&mut self, text: Option<&str>) -> &mut Self {
         self.bytes.push(u8::from(text.is_some()));
         self.text(text.unwrap_or_default())
     }
+    #[inline]
     pub fn number(&mut self, number: i128) -> &mut Self {
         self.bytes.extend_from_slice(&number.to_le_bytes());
         self
     }
+    #[inline]
     pub fn finish(&self) -> [u8; 16] {
         let hash = blake3::keyed_hash(self.key, &self.bytes);
         std::array::from_fn(|index| hash.as_bytes()[index])

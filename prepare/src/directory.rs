@@ -14,7 +14,7 @@ use crate::cache::Generation;
 use crate::caller::Caller;
 use crate::customers::Customers;
 use crate::plan::{Timeline, VersionSlot, plans};
-use crate::requests::Problem;
+use formats::Problem;
 use moka::sync::Cache;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;

@@ -7,8 +7,8 @@
 //! order, whatever their age: nothing is late, nothing too early.
 
 use crate::measure::{self, Asked};
-use crate::requests::UsageEvent;
 use crate::{content, dialled, distinct};
+use formats::UsageEvent;
 use formats::input::fields;
 use rating::aggregate::{self, DistinctValueChange, Known, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};

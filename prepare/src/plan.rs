@@ -45,6 +45,7 @@ impl Timeline {
     }
 
     /// A version that is in memory.
+    #[inline]
     pub fn compiled(&self, version: CardVersionId) -> Option<&CompiledCard> {
         self.versions
             .iter()
@@ -55,6 +56,7 @@ impl Timeline {
     }
 
     /// The version in force at an instant; with an approval needed, the latest that has one.
+    #[inline]
     pub fn in_force(&self, at: Instant, approval: Option<&[TenantId]>) -> Option<&VersionSlot> {
         let count = self
             .versions
@@ -145,6 +147,7 @@ pub struct ChainPlan {
 }
 
 impl ChainPlan {
+    #[inline]
     pub fn covers(&self, at: Instant) -> bool {
         self.from <= at && self.until.is_none_or(|until| at < until)
     }

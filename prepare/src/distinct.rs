@@ -1,15 +1,13 @@
 //! The value by which an event is counted: what it is, and whether the event has it.
 
-use crate::requests::UsageEvent;
+use formats::UsageEvent;
 use rating::aggregate::{self, Level, Report};
 use rating::card::{Aggregation, MeterTerms};
 use rating::usage::{Measured, Unrated};
 
 /// What a `unique` meter counts of an event. An empty text is nobody.
-pub(crate) fn distinct<'e>(
-    meter: &MeterTerms,
-    attributes: &'e [(String, String)],
-) -> Option<&'e str> {
+#[inline]
+pub fn distinct<'e>(meter: &MeterTerms, attributes: &'e [(String, String)]) -> Option<&'e str> {
     let attribute = meter
         .unique_by
         .as_deref()
@@ -41,7 +39,7 @@ pub(crate) fn check(
 ///
 /// # Errors
 /// It is counted by an attribute that it lacks.
-pub(crate) fn value(
+pub fn value(
     aggregation: Aggregation,
     measured: &Measured,
     meter: &MeterTerms,

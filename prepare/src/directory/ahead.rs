@@ -4,7 +4,7 @@
 use super::Directory;
 use crate::caller::Caller;
 use crate::failures::record_problem;
-use crate::requests::Problem;
+use formats::Problem;
 use rating::TenantId;
 use std::collections::HashSet;
 use std::sync::Arc;

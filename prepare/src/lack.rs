@@ -14,7 +14,7 @@ pub struct Lack {
 }
 
 impl Lack {
-    pub(crate) fn of_event(reason: &'static str, detail: String) -> Self {
+    pub fn of_event(reason: &'static str, detail: String) -> Self {
         Self {
             buyer: None,
             reason,

@@ -1,7 +1,7 @@
 //! What a card, or one of its fallbacks, says of a usage.
 
 use crate::distinct;
-use crate::requests::UsageEvent;
+use formats::UsageEvent;
 use formats::numbers;
 use rating::card::{Aggregation, CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 /// How many fallback cards may stand behind one another.
 pub const FALLBACKS_MAX: usize = 8;
 
+#[inline]
 pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Number) -> Usage<'a> {
     Usage {
         meter: &event.meter,
@@ -31,7 +32,7 @@ pub(crate) fn usage_of<'a>(event: &'a UsageEvent, meter: &MeterTerms, number: Nu
 }
 
 /// What stands in the place of terms, where nobody has made the meter.
-pub(crate) fn no_meter() -> Arc<MeterTerms> {
+pub fn no_meter() -> Arc<MeterTerms> {
     Arc::new(MeterTerms {
         unit: String::new(),
         aggregation: Aggregation::Sum,

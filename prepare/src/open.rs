@@ -11,6 +11,7 @@ pub struct Open {
 }
 
 impl Open {
+    #[inline]
     pub fn link(self) -> OpenLink {
         OpenLink {
             buyer: self.buyer,

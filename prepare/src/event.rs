@@ -8,8 +8,8 @@ use crate::lack::Lack;
 use crate::measure::usage_of;
 use crate::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
 use crate::reporters::{self, Other};
-use crate::requests::{Problem, UsageEvent};
 use compact_str::CompactString;
+use formats::{Problem, UsageEvent};
 use rating::aggregate::Level;
 use rating::ids::{ApiKeyId, HoldId};
 use rating::usage::Usage;
@@ -78,6 +78,7 @@ impl RatedEvent {
             .find(|lack| lack.buyer.is_none_or(|buyer| place(buyer) >= own))
     }
     /// It took a while to measure: a call that was cut often, or one that was given up.
+    #[inline]
     pub fn was_long(&self) -> bool {
         const PIECES: usize = 32;
         let pieces = |link: MeasuredLink<'_>| {
@@ -90,6 +91,7 @@ impl RatedEvent {
         })
     }
     /// How far below the platform its reporter is.
+    #[inline]
     pub fn level(&self) -> Level {
         reporters::level(
             self.customer
@@ -99,6 +101,7 @@ impl RatedEvent {
         )
     }
     /// As measured by this plan.
+    #[inline]
     pub fn usage(&self, plan: &Plan) -> Usage<'_> {
         Usage {
             quantity: plan.quantity,
@@ -106,18 +109,21 @@ impl RatedEvent {
         }
     }
     /// Its name in the journal.
+    #[inline]
     pub fn name(&self) -> Keyed<'_> {
         Keyed {
             key: self.key,
             name: self.named(self.root),
         }
     }
+    #[inline]
     pub fn unattributed(&self) -> Option<Keyed<'_>> {
         self.unattributed.map(|(root, key)| Keyed {
             key,
             name: self.named(root),
         })
     }
+    #[inline]
     fn named(&self, root: TenantId) -> Name<'_> {
         Name {
             root,
@@ -128,6 +134,7 @@ impl RatedEvent {
         }
     }
     /// Its names by others of the chain, the highest first; whether they sell to its reporter.
+    #[inline]
     pub fn others(&self) -> impl Iterator<Item = (bool, Keyed<'_>)> {
         let keyed = |other: &Other| Keyed {
             key: other.key,
@@ -160,10 +167,12 @@ impl RatedEvent {
         self
     }
     /// The content's digest as it was kept while the customer was unknown.
+    #[inline]
     pub fn unattributed_content(&self) -> [u8; 16] {
         self.unattributed_content_as(&self.event.customer)
     }
     /// The same, if the customer was called so.
+    #[inline]
     pub fn unattributed_content_as(&self, customer: &str) -> [u8; 16] {
         self.content_under(&NO_KEY, customer)
     }
@@ -251,6 +260,7 @@ impl RatedEvent {
             open: plan.open.clone(),
         })
     }
+    #[inline]
     pub fn personal_key(&self) -> &[u8; 32] {
         self.customer
             .as_ref()
@@ -258,6 +268,7 @@ impl RatedEvent {
     }
     /// An unknown customer's usage belongs to its sender: only there will its customer be looked
     /// for.
+    #[inline]
     pub fn owner(&self) -> TenantId {
         self.customer
             .as_ref()
@@ -266,6 +277,7 @@ impl RatedEvent {
 
     /// Its identity and personal part for the record. `as_sent`: what will be prepared again (kept
     /// usage, holds); digits that are normal already could be taken for a national number.
+    #[inline]
     pub fn into_record_parts(
         self: Box<Self>,
         as_sent: bool,

@@ -19,6 +19,7 @@ pub struct Reporters {
 }
 
 impl Reporters {
+    #[inline]
     pub fn add(&mut self, root: TenantId, reporter: Reporter) {
         if self.last == Some((root, reporter)) {
             return;
@@ -39,6 +40,7 @@ impl Reporters {
         self.by_root.keys().copied().collect()
     }
 
+    #[inline]
     pub fn of(&self, root: TenantId) -> &[Reporter] {
         self.by_root
             .get(&root)
@@ -56,6 +58,7 @@ impl Reporters {
     }
 
     /// Whether anybody has somebody to look for.
+    #[inline]
     pub fn are_several(&self) -> bool {
         self.by_root.values().any(|of_root| of_root.len() > 1)
     }
@@ -63,6 +66,7 @@ impl Reporters {
 
 /// How far below the platform a reporter is on a customer's path. Who is not on it is below
 /// everybody.
+#[inline]
 pub fn level(path: &[TenantId], reporter: Reporter) -> Level {
     let place = reporter.map_or(Some(0), |reporter| {
         path.iter().position(|tenant| *tenant == reporter)
@@ -106,6 +110,7 @@ pub fn others(
 }
 
 /// How far below the platform; `None`: not on this path.
+#[inline]
 pub fn rank(path: &[TenantId], reporter: Reporter) -> Option<usize> {
     match reporter {
         None => Some(0),

@@ -2,8 +2,8 @@
 
 use crate::content::{NO_KEY, content_digest};
 use crate::customer::Customer;
-use crate::requests::UsageEvent;
 use compact_str::CompactString;
+use formats::UsageEvent;
 use formats::numbers::{self, Doubt};
 use rating::usage::Number;
 

@@ -2,7 +2,7 @@
 //! succeeded is none.
 
 use crate::failures;
-use crate::requests::Problem;
+use formats::Problem;
 use store::catalog::CatalogError;
 use store::journal::JournalError;
 use tenants::NotAllowed;

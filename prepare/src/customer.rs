@@ -18,16 +18,19 @@ pub struct Customer {
 
 impl Customer {
     /// The chain in force at an instant.
+    #[inline]
     pub fn chain_at(&self, at: Instant) -> Option<&ChainPlan> {
         // Mostly the last one.
         self.plans.iter().rev().find(|plan| plan.covers(at))
     }
     /// Of one buyer of its chain, of any time.
+    #[inline]
     pub fn agreements_of(&self, buyer: TenantId) -> impl Iterator<Item = &Agreement> {
         self.agreements
             .iter()
             .filter(move |agreement| agreement.buyer == buyer)
     }
+    #[inline]
     pub fn platform(&self) -> TenantId {
         self.tenant
             .path

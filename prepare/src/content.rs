@@ -1,7 +1,7 @@
 //! Digests of what an event says: they tell a resend from a conflict.
 
 use crate::digest::Digest;
-use crate::requests::UsageEvent;
+use formats::UsageEvent;
 
 /// Keys the digests of events whose customer is unknown.
 pub(crate) const NO_KEY: [u8; 32] = [0; 32];
