@@ -9,7 +9,7 @@ use super::{Ended, counted, not_usable};
 use anyhow::{Context, anyhow, bail};
 use api::clock::{self, Clock};
 use api::http::write::read_json;
-use formats::deck::{self, Change, Deck, DeckOptions, Import, Mode, Preview};
+use decks::{Change, Deck, DeckOptions, Import, Mode, Preview};
 use formats::input::table::Column;
 use formats::input::when::DateForm;
 use hyper::StatusCode;
@@ -187,7 +187,7 @@ impl Args {
     }
 
     fn deck(&self, file: &[u8], base: &CardDoc) -> anyhow::Result<Deck> {
-        let read = deck::parse(file, &self.options(base)?);
+        let read = decks::parse(file, &self.options(base)?);
         read.map_err(|problem| anyhow!("cannot read {}: {}", self.file.display(), problem.detail))
     }
 
@@ -254,11 +254,11 @@ fn write_card(
     let deck = args.deck(&file, &base)?;
     drop(file);
     if args.dry_run {
-        let preview = deck::preview(&base, &deck, &import);
+        let preview = decks::preview(&base, &deck, &import);
         show_and_check(args, &preview, out)?;
         return Ok(args.ended(&preview));
     }
-    let (card, preview) = deck::lay_over(&base, &deck, &import);
+    let (card, preview) = decks::lay_over(&base, &deck, &import);
     drop(deck);
     show_and_check(args, &preview, out)?;
     let mistakes = rating::compile::CompiledCard::compile(&card)
@@ -353,7 +353,7 @@ impl<'a> Card<'a> {
             None => {
                 // Looked through first, so that a deck that is refused leaves no empty card.
                 let base = args.new_card();
-                let preview = deck::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
+                let preview = decks::preview(&base, &args.deck(&file, &base)?, &args.laid_over());
                 if args.dry_run || args.check_refused(&preview).is_err() {
                     show_and_check(args, &preview, out)?;
                     args.say("nothing was changed (--dry-run)", out)?;

@@ -2,7 +2,6 @@
 //!
 //! PURE: no database, no clock, no network. What is half understood is refused by name.
 
-pub mod deck;
 pub mod input;
 pub mod numbers;
 mod problem;

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::borrow::Cow;
 
 /// Why the country of a number is unclear.
 fn doubt(text: &str, country: Option<&str>) -> Option<Doubt> {

@@ -1,5 +1,5 @@
 //! Every example of `docs/usage-formats.md` is read by its parser, and is the event that the page
-//! says; the deck of `docs/rate-decks.md` becomes the card beside it.
+//! says.
 //!
 //! What a block is stands in its fence: "json cloudevents", "csv asterisk"; "json becomes" is what
 //! the block before it must come to.
@@ -7,7 +7,6 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail by panicking")]
 
 use formats::UsageEvent;
-use formats::deck::{self, DeckOptions, Import, Mode};
 use formats::input::cdr::Options;
 use formats::input::own_fields::OwnFields;
 use formats::input::table::{self, ColumnMap};
@@ -15,12 +14,7 @@ use formats::input::{
     Parsed, Row, asterisk, cloudevents, freeswitch, freeswitch_csv, json, ndjson,
 };
 
-use rating::Instant;
-use rating::card::CardDoc;
-use rating::validate::parse_card;
-
 const PAGE: &str = include_str!("../../docs/usage-formats.md");
-const DECKS: &str = include_str!("../../docs/rate-decks.md");
 
 #[test]
 fn the_page_says_what_the_parsers_do() {
@@ -58,39 +52,6 @@ fn the_page_says_what_the_parsers_do() {
         assert!(!found.is_empty(), "no event in {text}");
     }
     assert_eq!(compared, 7);
-}
-
-#[test]
-fn the_deck_becomes_the_card() {
-    let found: Vec<_> = blocks(DECKS).collect();
-    let [("csv deck", csv), ("json card", json)] = found[..] else {
-        panic!("{found:?}")
-    };
-    let card = parse_card(json.as_bytes()).unwrap();
-    let options = DeckOptions {
-        zone: Some(card.zone.clone()),
-        currency: Some(card.currency),
-        ..DeckOptions::default()
-    };
-    let deck = deck::parse(csv.as_bytes(), &options).unwrap();
-    assert_eq!((deck.refused.as_slice(), deck.duplicates), (&[][..], 0));
-    let base = CardDoc {
-        rates: Vec::new(),
-        ..card.clone()
-    };
-    let at: Instant = "2026-11-20T09:00:00Z".parse().unwrap();
-    assert_eq!(
-        deck::to_card(
-            &base,
-            &deck,
-            &Import {
-                mode: Mode::Full,
-                meter: "call",
-                at
-            }
-        ),
-        card
-    );
 }
 
 /// What stands after the fence, and the text between the fences.

@@ -4,22 +4,19 @@
 use crate::batch_executor::{BatchExecutor, Earlier, refused};
 use crate::charge::{self, Charges};
 use crate::command::{Amended, CommandResult};
-use crate::distinct_value;
-use crate::flats;
-use crate::prepare::RatedEvent;
 use crate::reach::is_above;
 use crate::requests::{Outcome, Posted, Problem};
-use crate::segments;
-use crate::shares;
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
-use crate::void::{Below, Void};
+use crate::void::{Below, OVERTAKEN, Void};
+use crate::{distinct_value, flats, segments, shares};
 use journal::hash;
 use journal::{
     Charge, ChargePricing, CounterKey, EntryPayload, JournalEntry, Kind, Personal, Place, Seq,
     Steps, Trail,
 };
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
+use prepare::event::RatedEvent;
 use rating::usage::Unrated;
 use rating::{Cents, Exact, Overflow, link, rounding};
 
@@ -512,9 +509,6 @@ const NOT_EXACT: &str = "a link of this event is sold by commission with a floor
 
 const TOO_LARGE: &str = "without this event others of the month would cost more, or less, than \
     one event may come to, so nothing was changed";
-
-/// The engine looks again and retries on this code.
-pub const OVERTAKEN: &str = "overtaken";
 
 fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> JournalEntry {
     let charged = &void.charged;

@@ -3,11 +3,11 @@
 //! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those
 //! that need much take turns.
 
-use crate::directory::Directory;
-use crate::engine::journal_problem;
 use crate::requests::Problem;
 use crate::segments;
 use journal::{Charge, Counted, CounterKey, Journal, JournalEntry, Place, StateKeys};
+use prepare::directory::Directory;
+use prepare::failures::journal_problem;
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, TenantId};

@@ -1,17 +1,15 @@
 //! What an event costs on each link, and what it moves: the same code for a charge and for a dry
 //! run.
 
-use crate::counters;
-use crate::directory::Customer;
-use crate::distinct_value;
-use crate::flats;
-use crate::plan::{Base, LinkTerms};
-use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent, UnratedReason};
-use crate::shares;
-use crate::standing::{self, BELOW_UNKNOWN, Open};
 use crate::states::{States, carry_of};
+use crate::{counters, distinct_value, flats, shares};
 use journal::{By, Charge, ChargePricing, CounterKey};
 use ledger::{AccountKey, Limit, LinkCharge, Refusal, Settlement};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
+use prepare::open::{self, BELOW_UNKNOWN, Open};
+use prepare::plan::{Base, LinkTerms};
 use rating::usage::{self, Counter, Unrated};
 use rating::{Carry, Cents, Currency, Exact, Overflow, Quantity, TenantId, link};
 use smallvec::SmallVec;
@@ -122,14 +120,14 @@ fn price_upper(
         links.push((link.agreement.buyer, charge.as_ref().err().copied()));
         charges.push(charge.ok());
     }
-    let (first, open) = standing::cut(&links);
+    let (first, open) = open::cut(&links);
     let charges: Charges = charges
         .into_iter()
         .skip(first.saturating_sub(plan.open.len()))
         .flatten()
         .collect();
     if charges.is_empty() {
-        Err(UnratedReason(standing::reason(&open)))
+        Err(UnratedReason(open::reason(&open)))
     } else {
         Ok(Priced { charges, open })
     }

@@ -1,14 +1,15 @@
 //! Commands as the committer takes them: everything that could be found out beforehand is in them.
 
-use crate::carries::Settling;
-use crate::prepare::RatedEvent;
-use crate::reporters::Reporters;
+use crate::named::Named;
 use crate::requests::{
     HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem,
     SellerCover,
 };
+use crate::settling::Settling;
 use crate::void::Void;
-use journal::{Identity, Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
+use journal::{Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
+use prepare::event::RatedEvent;
+use prepare::reporters::Reporters;
 use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
 
@@ -69,31 +70,6 @@ pub enum Command {
     Sweep {
         root: TenantId,
     },
-}
-
-/// A command's identity with its key in the journal.
-#[derive(Debug, Clone)]
-pub struct Named {
-    pub identity: Identity,
-    key: u64,
-}
-
-impl Named {
-    pub fn new(identity: Identity, journal: &dyn Journal) -> Self {
-        Self {
-            key: journal.identity_key(identity.name()),
-            identity,
-        }
-    }
-    pub fn key(&self) -> u64 {
-        self.key
-    }
-    pub fn keyed(&self) -> Keyed<'_> {
-        Keyed {
-            key: self.key,
-            name: self.identity.name(),
-        }
-    }
 }
 
 /// A hold to be placed, or extended to, with the usage it is for.
@@ -335,4 +311,24 @@ fn void_names<'a>(void: &'a Void, into: &mut Vec<Keyed<'a>>) {
     into.push(void.named.keyed());
     into.extend(void.named_before.as_ref().map(Named::keyed));
     into.extend(void.others());
+}
+
+impl CommandResult {
+    pub(crate) fn event(self) -> Result<Outcome, Problem> {
+        match self {
+            Self::Event(outcome) => Ok(outcome),
+            _ => Err(out_of_step()),
+        }
+    }
+    pub(crate) fn hold(self) -> Result<HoldAnswer, Problem> {
+        match self {
+            Self::Hold(answer) => answer,
+            _ => Err(out_of_step()),
+        }
+    }
+}
+
+/// The committer answered something else than was asked: a fault of ours.
+pub(crate) fn out_of_step() -> Problem {
+    Problem::new("internal", "the engine's answer does not fit the command")
 }

@@ -9,95 +9,26 @@ use crate::balance_monitor::BalanceMonitor;
 use crate::batch_executor::Known;
 use crate::command::{Command, CommandResult};
 use crate::execution::{Executed, Execution, SWEEP_HOLDS_MAX, expire_page, names_of};
-use crate::failures;
 use crate::in_flight::{Ahead, InFlightBatch, InFlightBatches, Landed};
 use crate::lanes;
-use crate::reporters::Reporters;
-use crate::requests::Problem;
+use crate::queue::{
+    COMMIT_COMMANDS_MAX, Clock, Job, QUEUE_COMMANDS_MAX, Queue, Reply, unconfirmed,
+};
 use crate::watch::{Outcomes, Post, Stage, Ticket, Watch};
 use journal::{Journal, JournalError, Placed};
 use ledger::{Hold, HoldState};
+use prepare::failures;
+use prepare::reporters::Reporters;
 use rating::Instant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use supervisor::caught;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
-
-/// Commands that may wait for their turn.
-pub const QUEUE_COMMANDS_MAX: usize = 200_000;
-/// Commands of one commit.
-pub const COMMIT_COMMANDS_MAX: usize = 6_000;
 /// Commands that are worth a batch of their own while the one before is not yet durable.
 const AHEAD_COMMANDS_MIN: usize = 1_000;
 /// Batches that may be under way at once: one is written while the next is made ready.
 const IN_FLIGHT_MAX: usize = 2;
-
-/// The engine's clock: an argument, so that tests can move it.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
-
-/// Commands of one caller, in order, with the way back.
-#[derive(Debug)]
-pub struct Job {
-    pub work: Vec<Command>,
-    pub reply: Reply,
-    pub place: OwnedSemaphorePermit,
-    /// At the queue's post.
-    pub waits: Ticket,
-}
-
-pub type Reply = oneshot::Sender<Result<Vec<CommandResult>, Problem>>;
-
-/// The bounded way in.
-#[derive(Debug, Clone)]
-pub struct Queue {
-    jobs: mpsc::UnboundedSender<Job>,
-    places: Arc<Semaphore>,
-    post: Post,
-}
-
-impl Queue {
-    /// Whether somebody works it off.
-    pub fn is_open(&self) -> bool {
-        !self.jobs.is_closed()
-    }
-
-    /// Waits until the commands are durable; refuses at once when too much is waiting.
-    pub async fn submit(&self, work: Vec<Command>) -> Result<Vec<CommandResult>, Problem> {
-        if work.is_empty() {
-            return Ok(Vec::new());
-        }
-        let count = u32::try_from(work.len()).map_err(|_| overloaded())?;
-        let place = Arc::clone(&self.places)
-            .try_acquire_many_owned(count)
-            .map_err(|_| overloaded())?;
-        let (reply, answer) = oneshot::channel();
-        self.jobs
-            .send(Job {
-                work,
-                reply,
-                place,
-                waits: self.post.enter(),
-            })
-            .map_err(|_| stopped())?;
-        // Dropped without an answer: by whoever was ended, or panicked, in the middle of it.
-        answer.await.map_err(|_| unconfirmed())?
-    }
-}
-
-fn overloaded() -> Problem {
-    Problem::new(
-        "overloaded",
-        "too many commands are waiting; try again in a second",
-    )
-}
-
-fn stopped() -> Problem {
-    Problem::new(
-        "unavailable",
-        "the engine is shutting down; what was not answered may be sent again",
-    )
-}
 
 /// What [`start`] has started.
 #[derive(Debug)]
@@ -424,14 +355,6 @@ impl Committer {
             self.balance_monitor.expired(&expired);
         }
     }
-}
-
-/// What callers of a batch hear that was not committed.
-pub fn unconfirmed() -> Problem {
-    Problem::new(
-        "unavailable",
-        "the database did not confirm the batch; send it again: nothing is posted twice",
-    )
 }
 
 fn before_failed() -> JournalError {

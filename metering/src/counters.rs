@@ -4,11 +4,12 @@
 //! `latest` value is one customer's (its seats, what it has stored), and says nothing of another's:
 //! there each customer has a counter of its own, on every link.
 
-use crate::digest::Digest;
-use crate::directory::Customer;
-use crate::prepare::{MeasuredLink, Plan, RatedEvent};
 use crate::states::States;
 use journal::{Counted, CounterKey};
+use prepare::customer::Customer;
+use prepare::digest::Digest;
+use prepare::event::RatedEvent;
+use prepare::measured::{MeasuredLink, Plan};
 use rating::TenantId;
 use rating::card::Aggregation;
 use rating::usage::CounterId;

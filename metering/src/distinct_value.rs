@@ -3,23 +3,21 @@
 //!
 //! A `unique` value is kept as a digest under its customer's personal key: it may name a person.
 
-use crate::counters;
-use crate::digest::Digest;
-use crate::flats;
-use crate::prepare::{ByCard, MeasuredLink, Plan, RatedEvent};
-use crate::requests::UsageEvent;
 use crate::segments::is_segment;
 use crate::states::States;
 use crate::void::Void;
+use crate::{counters, flats};
 use journal::{
     Charge, Counted, CounterKey, DistinctValue, DistinctValueKey, Place as Segmented, StateKeys,
 };
-use rating::aggregate::{
-    self, DistinctValueChange, Known, Left, Level, NEWEST, Newest, Report, Stands,
-};
-use rating::card::{Aggregation, MeterTerms};
+use prepare::digest::Digest;
+use prepare::distinct::{distinct, value};
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Plan};
+use rating::aggregate::{self, DistinctValueChange, Known, Left, NEWEST, Newest, Report, Stands};
+use rating::card::Aggregation;
 use rating::fast::FastMap;
-use rating::usage::{Counter, Measured, Unrated};
+use rating::usage::{Counter, Unrated};
 use rating::{Instant, Overflow, Quantity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -28,18 +26,6 @@ use std::collections::BTreeMap;
 struct Place {
     aggregation: Aggregation,
     key: DistinctValueKey,
-}
-
-/// What a `unique` meter counts of an event. An empty text is nobody.
-fn distinct<'e>(meter: &MeterTerms, attributes: &'e [(String, String)]) -> Option<&'e str> {
-    let attribute = meter
-        .unique_by
-        .as_deref()
-        .filter(|_| meter.aggregation == Aggregation::Unique)?;
-    attributes
-        .iter()
-        .find(|(name, value)| name == attribute && !value.is_empty())
-        .map(|(_, value)| value.as_str())
 }
 
 /// The name under which a `unique` event is counted; kept with the event, so that it can be
@@ -51,45 +37,6 @@ pub fn name(prepared: &RatedEvent, plan: &Plan) -> Option<String> {
 fn digest_of(prepared: &RatedEvent, value: &str) -> String {
     let digest = Digest::keyed(prepared.personal_key()).text(value).finish();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// # Errors
-/// It is counted by an attribute that it lacks.
-pub(crate) fn check(
-    aggregation: Aggregation,
-    measured: &Measured,
-    meter: &MeterTerms,
-    attributes: &[(String, String)],
-) -> Result<(), Unrated> {
-    let is_counted = aggregation == Aggregation::Unique && measured.counter.is_some();
-    if is_counted && distinct(meter, attributes).is_none() {
-        return Err(Unrated::NoAttribute(
-            meter.unique_by.clone().unwrap_or_default(),
-        ));
-    }
-    Ok(())
-}
-
-/// The member an event is; `name`: what a distinct value is called.
-///
-/// # Errors
-/// It is counted by an attribute that it lacks.
-pub(crate) fn value(
-    aggregation: Aggregation,
-    measured: &Measured,
-    meter: &MeterTerms,
-    (event, level): (&UsageEvent, Level),
-    name: impl Fn(&str) -> String,
-) -> Result<Option<String>, Unrated> {
-    check(aggregation, measured, meter, &event.attributes)?;
-    let name = distinct(meter, &event.attributes).map(name);
-    let report = Report {
-        at: event.at,
-        quantity: measured.billed,
-        unique_by: name.as_deref(),
-        level,
-    };
-    Ok(aggregate::distinct_value_value(aggregation, &report))
 }
 
 /// `counter`: that of the link in which it counts.

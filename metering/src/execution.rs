@@ -4,12 +4,12 @@
 use crate::batch_executor::{BatchExecutor, Fresh, Known};
 use crate::command::{Command, CommandResult};
 use crate::in_flight::{Ahead, InFlightBatches};
-use crate::reporters::Reporters;
 use journal::{
     Amendment, Batch, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Kind, Namespace, Of,
     Seq, State, StateKeys,
 };
 use ledger::Hold;
+use prepare::reporters::Reporters;
 use rating::Instant;
 use rating::fast::FastMap;
 use std::collections::HashMap;

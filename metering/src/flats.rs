@@ -7,10 +7,11 @@
 //! ends as they began.
 
 use crate::counters;
-use crate::prepare::{ByCard, Plan, RatedEvent};
 use crate::segments::stands;
 use crate::states::States;
 use journal::{By, Counted, CounterKey, DistinctValue, DistinctValueKey, StateKeys};
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, Plan};
 use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};

@@ -3,14 +3,17 @@
 //!
 //! A hold's amounts come from the same pricing as the charge, at the present counters, rounded up.
 
-use crate::batch_executor::{BatchExecutor, event_body, record_of, refused};
+use crate::batch_executor::{BatchExecutor, refused};
 use crate::charge;
-use crate::command::{HoldCommand, Named};
-use crate::directory::Customer;
-use crate::prepare::{Plan, RatedEvent};
+use crate::command::HoldCommand;
+use crate::named::Named;
+use crate::record::{event_body, record_of};
 use crate::requests::{HoldAnswer, Problem, SellerCover};
 use journal::{EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::Plan;
 use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;

@@ -2,8 +2,8 @@
 
 use crate::batch_executor::Fresh;
 use crate::command::Command;
-use crate::reporters::Reporters;
 use journal::{Keyed, State};
+use prepare::reporters::Reporters;
 use std::collections::VecDeque;
 use tokio::sync::watch;
 

@@ -1,10 +1,12 @@
 //! What has become of usage since it was reported: what it lacks, or that it was taken back.
 
-use crate::engine::{Engine, event_of};
-use crate::lacks::Lack;
-use crate::prepare::Lateness;
-use crate::requests::{Caller, EventAnswer, Outcome, Problem};
+use crate::engine::Engine;
+use crate::record::event_of;
+use crate::requests::{EventAnswer, Outcome, Problem};
 use journal::{JournalEntry, Kind, Seq, StateKeys};
+use prepare::caller::Caller;
+use prepare::lack::Lack;
+use prepare::preparer::Lateness;
 
 impl Engine {
     /// What trying this event again would lack, link by link: nothing, if it would have a price on

@@ -1,15 +1,13 @@
 //! Which states a command's turn may read or change: all of them are loaded before the first turn.
 
-use crate::charge;
 use crate::command::Command;
-use crate::counters;
-use crate::directory::Customer;
-use crate::distinct_value;
-use crate::prepare::{MeasuredLink, Plan, RatedEvent};
-use crate::shares;
 use crate::void::Void;
+use crate::{charge, counters, distinct_value, shares};
 use journal::{Counted, CounterKey, JournalEntry, StateKeys};
 use ledger::{AccountKey, Hold};
+use prepare::customer::Customer;
+use prepare::event::RatedEvent;
+use prepare::measured::{MeasuredLink, Plan};
 use rating::Currency;
 use rating::fast::FastMap;
 

@@ -1,6 +1,6 @@
 //! Usage in, money moved: validate, dedupe, chain, rate, batch, commit, reply.
 //!
-//! An event's way: `formats` (bytes → event) → [`prepare`] (customer, chain, cards, measuring, in
+//! An event's way: `formats` (bytes → event) → `prepare` (customer, chain, cards, measuring, in
 //! the caller's task) → [`committer`] (one turn after another, one transaction for all that waits)
 //! → answer.
 //!
@@ -11,40 +11,34 @@ pub mod amend;
 pub mod balance_monitor;
 pub mod batch_executor;
 mod behind;
-pub mod cache;
+mod beside;
 pub mod carries;
 pub mod charge;
 pub mod command;
 pub mod committer;
 mod counters;
-pub mod customers;
-pub mod digest;
-pub mod directory;
+mod counting;
 pub mod distinct_value;
 pub mod engine;
 mod execution;
-pub mod failures;
 mod flats;
-pub mod hold_name;
 pub mod holds;
 mod in_flight;
 mod kept;
 pub mod keys;
-pub mod lacks;
 mod lanes;
 mod locate;
 pub mod money;
-pub mod offline;
+pub mod named;
 mod overrule;
-pub mod plan;
-pub mod prefixes;
-pub mod prepare;
+pub mod queue;
 pub mod reach;
 mod reclassify;
-mod reporters;
+mod record;
 pub mod requests;
 mod retention_start;
 pub mod segments;
+mod settling;
 mod shares;
 pub mod standing;
 pub mod states;
@@ -52,5 +46,5 @@ mod taken;
 pub mod void;
 pub mod watch;
 
-pub use directory::Directory;
 pub use engine::Engine;
+pub use prepare::directory::Directory;

@@ -2,13 +2,15 @@
 //! looked for among the caller's own first, then among those of others that it sees. What is not
 //! one alone is refused, with the candidates.
 
-use crate::engine::{Engine, journal_problem};
-use crate::hold_name::hold_id;
+use crate::engine::Engine;
 use crate::overrule::is_unattributed;
-use crate::reporters::rank;
-use crate::requests::{Caller, Problem};
+use crate::requests::Problem;
 use journal::{Identity, JournalEntry, Kind, Namespace, Reporter, StateKeys};
 use ledger::Hold;
+use prepare::caller::Caller;
+use prepare::failures::journal_problem;
+use prepare::hold_name::hold_id;
+use prepare::reporters::rank;
 use rating::{TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -2,11 +2,11 @@
 //! the steps of payments and payouts.
 
 use crate::batch_executor::{BatchExecutor, refused, relative};
-use crate::command::Named;
-use crate::digest::Digest;
+use crate::named::Named;
 use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
 use journal::{EntryPayload, JournalEntry, Kind, Seq};
 use ledger::{AccountKey, AccountKind, Refusal};
+use prepare::digest::Digest;
 use rating::{Currency, Instant, TenantId};
 
 impl BatchExecutor {

@@ -6,29 +6,16 @@
 //! any more. Where the lower one cannot be taken back, whatever the reason, both stand: nothing
 //! that somebody below does keeps a report from above from being charged.
 
-use crate::amend::OVERTAKEN;
-use crate::batch_executor::{BatchExecutor, Earlier, event_body, record_of};
+use crate::batch_executor::{BatchExecutor, Earlier};
+use crate::beside::Beside;
 use crate::command::CommandResult;
-use crate::prepare::RatedEvent;
-use crate::reporters::rank;
+use crate::record::{event_body, record_of};
 use crate::requests::{Outcome, Problem};
-use crate::void::Void;
+use crate::void::{OVERTAKEN, Void};
 use journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
+use prepare::event::RatedEvent;
+use prepare::reporters::rank;
 use std::sync::Arc;
-
-/// What others of the chain have reported of an event.
-#[derive(Debug)]
-pub enum Beside {
-    Nothing,
-    /// It was reported from above.
-    Known(Outcome),
-    /// The sender's own, from before reporters were told apart.
-    Own(Earlier),
-    /// Somebody below reported the same, and it stands.
-    Confirms(Arc<JournalEntry>),
-    /// Somebody below reported it otherwise, or it has no price yet. `None`: in this very batch.
-    Overrules(Option<Arc<JournalEntry>>),
-}
 
 impl BatchExecutor {
     /// `own`: a record of the sender's own that is tried again.

@@ -4,12 +4,12 @@
 //! below to take back. The links above stand; what the author gave back to its own customers is
 //! between them.
 
-use crate::prepare::RatedEvent;
 use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
 use journal::{JournalEntry, OpenLink, Reporter};
+use prepare::event::RatedEvent;
 use rating::TenantId;
 use smallvec::SmallVec;
 

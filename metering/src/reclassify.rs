@@ -4,14 +4,15 @@
 //! Invariants: each balance once, under a name of its own, whichever process comes first; the sum
 //! of the two accounts stays. What comes to the balance later is the platform's and stays there.
 
-use crate::command::{Command, CommandResult, Named};
-use crate::directory::record_problem;
-use crate::engine::{Engine, out_of_step};
-use crate::plan::settlement_of;
+use crate::command::{Command, CommandResult, out_of_step};
+use crate::engine::Engine;
+use crate::named::Named;
 use crate::requests::Problem;
 use catalog::Reclassification;
 use journal::{Identity, Namespace};
 use ledger::Settlement;
+use prepare::failures::record_problem;
+use prepare::plan::settlement_of;
 use rating::Instant;
 use std::collections::HashMap;
 use tenants::Agreement;

@@ -1,32 +1,17 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
-use crate::lacks::Lack;
 use compact_str::CompactString;
 pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
 use journal::{JournalEntry, Kind, OpenLink, Seq};
 use ledger::{AccountKey, Limit, Posting};
-use rating::{
-    Cents, Currency, Instant, Quantity, TenantId,
-    ids::{ApiKeyId, HoldId},
-};
+pub use prepare::caller::Caller;
+use prepare::lack::Lack;
+use rating::ids::HoldId;
+use rating::{Cents, Currency, Instant, Quantity, TenantId};
 use smallvec::SmallVec;
-use tenants::Scope;
 
 /// Bytes of one request body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// How far ahead of the engine's clock an event may be.
-pub const FUTURE_SECS_MAX: i64 = 300;
-
-/// Who asks: the subtree a key sees, and what it may do. Comes from the key, never from the body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Caller {
-    pub tenant: TenantId,
-    /// The key's own root: unknown customers' events are kept here.
-    pub root: TenantId,
-    pub scope: Scope,
-    /// Kept with what it does; `None`: the server's own.
-    pub key: Option<ApiKeyId>,
-}
 
 impl HoldAnswer {
     pub(crate) fn covered(self) -> Covered {

@@ -9,11 +9,12 @@
 //! the count, it is refused.
 
 use crate::counters::{self, Candidates};
-use crate::digest::Digest;
-use crate::prepare::{ByCard, MeasuredLink, Method, Plan, RatedEvent};
-use crate::requests::FUTURE_SECS_MAX;
 use crate::states::States;
 use journal::{Charge, ChargePricing, CounterKey};
+use prepare::caller::FUTURE_SECS_MAX;
+use prepare::digest::Digest;
+use prepare::event::RatedEvent;
+use prepare::measured::{ByCard, MeasuredLink, Method, Plan};
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Counter, CounterId};

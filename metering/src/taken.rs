@@ -1,13 +1,11 @@
 //! What taking an event back comes to where a card priced it: the month's total without it, less
 //! the total with it.
 
-use crate::amend::OVERTAKEN;
-use crate::distinct_value;
-use crate::flats;
 use crate::requests::Problem;
 use crate::segments::{self, Closed};
 use crate::states::States;
-use crate::void::Void;
+use crate::void::{OVERTAKEN, Void};
+use crate::{distinct_value, flats};
 use journal::{By, Charge, ChargePricing, Counted, CounterKey, Place, Restated};
 use rating::compile::CompiledCard;
 use rating::segments::{Before, Change, Changed, Flats, Pricer, change};

@@ -1,13 +1,13 @@
 //! −q of an earlier event: what its turn needs to know.
 
-use crate::command::Named;
-use crate::reporters::{self, Other};
+use crate::named::Named;
 use crate::requests::SellerCover;
 use journal::{
     Charge, ChargePricing, CounterKey, Journal, JournalEntry, Keyed, Name, OpenLink, Place,
     Reporter, Seq,
 };
 use ledger::Limit;
+use prepare::reporters::{self, Other};
 use rating::aggregate::Level;
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
@@ -125,3 +125,6 @@ impl Void {
         );
     }
 }
+
+/// The engine looks again and retries on this code.
+pub const OVERTAKEN: &str = "overtaken";

@@ -14,6 +14,7 @@
 
 mod bank;
 mod calendar;
+mod commission_account;
 mod cover;
 mod customers;
 mod earnings;
@@ -32,14 +33,15 @@ mod withheld;
 
 pub use bank::{BadAccount, FILE_PAYOUTS_MAX, bank_account};
 pub use calendar::Calendar;
+pub use commission_account::CommissionAccount;
 pub use cover::Cover;
-pub use earnings::{CommissionAccount, moves};
+pub use earnings::{STATEMENT_RECORDS_MAX, moves};
 pub use files::{Made, Skipped};
 pub use month::{BadMonth, Month};
 pub use payable::{Payable, Standing};
 pub use payees::{HOLD_BACK_DAYS_DEFAULT, MINIMUM_CENTS_DEFAULT, Onboarding, default_settings};
 pub use runs::{Considered, Outcome, RUN_RESELLERS_MAX, Reason};
-pub use statements::{MonthView, STATEMENT_RECORDS_MAX};
+pub use statements::MonthView;
 pub use withheld::{Because, Withheld};
 
 pub(crate) use steps::steps;

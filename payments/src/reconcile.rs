@@ -320,7 +320,7 @@ impl PaymentService {
             .journal()
             .find_each(steps)
             .await
-            .map_err(metering::engine::journal_problem)?;
+            .map_err(prepare::failures::journal_problem)?;
         let external = AccountKey::external(root, currency);
         let mut net = Cents::ZERO;
         for record in found.into_iter().flatten() {

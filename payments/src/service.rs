@@ -415,7 +415,7 @@ pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
 }
 
 pub(crate) fn unread(error: CatalogError) -> Problem {
-    metering::directory::record_problem(error)
+    prepare::failures::record_problem(error)
 }
 
 pub fn hex(bytes: &[u8]) -> String {

@@ -11,12 +11,12 @@
 //! begin under it: a call under way runs on under the entry before. A stretch without any entry is
 //! [`Unrated::Gap`]. A step's fixed fee is due once per call, when a piece begins in that step.
 
+use crate::money::{Rate as Amount, pico_cents};
 mod quick;
 
 pub(crate) use quick::QuickPlan;
 
 use crate::card::{CallTerms, Step, ZeroDuration};
-use crate::money::Rate as Amount;
 use crate::ratio::{gcd, product};
 use crate::usage::Piece;
 use crate::{Currency, Exact, Instant, Overflow, Quantity, Ratio, Unrated, rounding};
@@ -78,18 +78,6 @@ pub struct Stretch<'a> {
     pub rate: u32,
     pub plan: &'a CallPlan,
     pub until: Option<i128>,
-}
-
-/// 10⁻¹² cents of an amount in major units.
-pub fn pico_cents(amount: Amount, currency: Currency) -> Result<i128, Overflow> {
-    // A rate has at most 12 decimals, so the scale never exceeds what is multiplied in.
-    let shift = (Exact::CENT_DECIMALS + currency.exponent())
-        .checked_sub(amount.0.scale())
-        .ok_or(Overflow)?;
-    10_i128
-        .checked_pow(shift)
-        .and_then(|factor| amount.0.mantissa().checked_mul(factor))
-        .ok_or(Overflow)
 }
 
 impl Block {

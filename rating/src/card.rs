@@ -9,9 +9,9 @@
 //!      {"up_to":"1000","unit_price":"0.15"},{"unit_price":"0.10"}]}}]}
 //! ```
 
-use crate::money::Rate as Amount;
+use crate::money::{self, Rate as Amount};
 use crate::rounding::Mode;
-use crate::{Currency, Instant, Quantity, Ratio, call};
+use crate::{Currency, Instant, Quantity, Ratio};
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -294,7 +294,7 @@ impl PriceModel {
         if self.allowance.is_some_and(|free| free.0 > 0) || self.maximum_spend.is_some() {
             return None;
         }
-        let price = Ratio::new(call::pico_cents(*unit_price, currency).ok()?, per.0).ok()?;
+        let price = Ratio::new(money::pico_cents(*unit_price, currency).ok()?, per.0).ok()?;
         let fraction = |amount: Amount| {
             Ratio::new(amount.0.mantissa(), 10_i128.checked_pow(amount.0.scale())?).ok()
         };

@@ -298,6 +298,18 @@ impl<'de> Deserialize<'de> for Rate {
     }
 }
 
+/// 10⁻¹² cents of an amount in major units.
+pub fn pico_cents(amount: Rate, currency: Currency) -> Result<i128, Overflow> {
+    // A rate has at most 12 decimals, so the scale never exceeds what is multiplied in.
+    let shift = (Exact::CENT_DECIMALS + currency.exponent())
+        .checked_sub(amount.0.scale())
+        .ok_or(Overflow)?;
+    10_i128
+        .checked_pow(shift)
+        .and_then(|factor| amount.0.mantissa().checked_mul(factor))
+        .ok_or(Overflow)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

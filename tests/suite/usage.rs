@@ -3,7 +3,8 @@
 use crate::world::{Backend, NOW, World, on_every_journal, per_unit, prices};
 use metering::balance_monitor::BalanceMonitor;
 use metering::command::Command;
-use metering::committer::{self, QUEUE_COMMANDS_MAX, Started};
+use metering::committer::{self, Started};
+use metering::queue::QUEUE_COMMANDS_MAX;
 use metering::requests::{MoneyKind, Outcome};
 use rating::Currency;
 use serde_json::json;

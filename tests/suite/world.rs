@@ -777,7 +777,7 @@ impl World {
             .find(|terms| terms.currency == currency && terms.in_force(self.engine.now()));
         let balance = ledger::AccountKey::balance(tenant, currency);
         in_force.map_or(balance, |terms| {
-            metering::plan::paying_account(terms, self.platform.id)
+            prepare::plan::paying_account(terms, self.platform.id)
         })
     }
 

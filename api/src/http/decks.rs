@@ -22,7 +22,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use catalog::{Actor, CardVersion, NewVersion, RateCard};
-use formats::deck::{self, DeckOptions, Import, Mode, Preview};
+use decks::{DeckOptions, Import, Mode, Preview};
 use formats::input::when::DateForm;
 use rating::card::{CALL_UNIT, CardDoc};
 use rating::compile::CompiledCard;
@@ -169,17 +169,17 @@ async fn laid_over(
     );
     let meter = query.meter.clone().unwrap_or_else(|| CALL_METER.to_owned());
     let work = move || -> Result<(Option<CardDoc>, Preview), ApiProblem> {
-        let deck = deck::parse(&file, &options)?;
+        let deck = decks::parse(&file, &options)?;
         drop(file);
         let import = Import {
             mode,
             meter: &meter,
             at,
         };
-        if is_preview && let (preview, true) = deck::preview_and_screen(&base, &deck, &import) {
+        if is_preview && let (preview, true) = decks::preview_and_screen(&base, &deck, &import) {
             return Ok((None, preview));
         }
-        let (doc, preview) = deck::lay_over(&base, &deck, &import);
+        let (doc, preview) = decks::lay_over(&base, &deck, &import);
         drop(deck);
         if doc != *base {
             CompiledCard::compile(&doc)?;

@@ -7,7 +7,7 @@ use crate::http::versions::VersionBody;
 use crate::problem::ApiProblem;
 use crate::state::App;
 use catalog::{CardVersion, RateCard, VersionStatus};
-use metering::plan;
+use prepare::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
 use std::sync::Arc;

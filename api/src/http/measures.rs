@@ -2,12 +2,12 @@
 //! request.
 
 use axum::http::{Method, StatusCode};
-use metering::failures;
 use metering::requests::{EventAnswer, Outcome};
 use metrics::{
     Counter, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
     histogram,
 };
+use prepare::failures;
 use rating::Currency;
 use smallvec::SmallVec;
 use std::borrow::Borrow;

@@ -4,8 +4,8 @@
 use crate::problem::{ApiProblem, FieldError};
 use crate::state::App;
 use catalog::{LIST_ROWS_MAX, RateCard};
-use metering::prefixes;
-use metering::prepare::FALLBACKS_MAX;
+use prepare::measure::FALLBACKS_MAX;
+use prepare::prefixes;
 use rating::Instant;
 use rating::below_zero::prices_below_zero;
 use rating::card::{CardDoc, MeterTerms, Rate};

@@ -74,7 +74,7 @@ words_of! {
     Collect = tenants::Collect { Platform, Reseller }
     ConversionOp = rating::card::ConversionOp { Multiply, Divide }
     DeckDateForm = formats::input::when::DateForm { YearFirst, DayFirst, MonthFirst, EpochSeconds, EpochMillis }
-    DeckMode = formats::deck::Mode { Full, Partial }
+    DeckMode = decks::Mode { Full, Partial }
     DeliveryState = notices::rows::DeliveryState { Waiting, Delivered, Failed, Logged }
     HoldState = ledger::HoldState { Open, Captured, Released, Expired }
     NoticeKind = notices::rows::NoticeKind {

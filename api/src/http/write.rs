@@ -659,9 +659,7 @@ mod tests {
                 .as_deref(),
             Some("map")
         );
-        let options = read_map::<formats::deck::DeckOptions>("[]")
-            .unwrap_err()
-            .problem;
+        let options = read_map::<decks::DeckOptions>("[]").unwrap_err().problem;
         assert_eq!(options.detail, "expected an object, found a list");
     }
 

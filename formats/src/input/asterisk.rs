@@ -8,11 +8,11 @@
 //! answered rows are usage, however that is spelt: rows of `NO ANSWER` may have a billsec all the
 //! same.
 
-use super::Row;
 use super::answered::{self, Answered};
 use super::cdr::{self, Call, Options};
 use super::fields;
 use super::legs::{self, CalledHalf, Leg};
+use super::row::Row;
 use super::when::Clock;
 use crate::numbers;
 use crate::sheet::{self, Record};
@@ -343,7 +343,7 @@ mod tests {
         let told: Vec<String> = parse(file, options)
             .unwrap()
             .iter()
-            .map(super::super::tell)
+            .map(crate::input::row::tell)
             .collect();
         assert_eq!(told, want);
     }
@@ -419,7 +419,7 @@ mod tests {
     #[test]
     fn what_the_dialplan_omits_is_not_charged() {
         let tell = |flag: &str| {
-            super::super::tell(
+            crate::input::row::tell(
                 &parse(
                     line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1")
                         .replace("DOC", flag)
@@ -615,7 +615,7 @@ mod tests {
     fn an_empty_time_is_said_by_its_name() {
         let told = |from: &str| {
             let row = line("SIP/a-1", "SIP/b-2", "ANSWERED", "u.1").replacen(from, "", 1);
-            super::super::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
+            crate::input::row::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
         };
         assert_eq!(told("2026-11-20 09:01:01"), "1 refused end missing_field");
         assert_eq!(told("2026-11-20 09:00:00"), "1 refused start missing_field");
@@ -626,7 +626,7 @@ mod tests {
         let unanswered =
             line("SIP/a-1", "SIP/b-2", "NO ANSWER", "u.1").replacen("2026-11-20 09:01:01", "", 1);
         assert_eq!(
-            super::super::tell(&parse(unanswered.as_bytes(), &berlin()).unwrap()[0]),
+            crate::input::row::tell(&parse(unanswered.as_bytes(), &berlin()).unwrap()[0]),
             "1 skipped: not answered: NO ANSWER"
         );
         let custom = std::str::from_utf8(CUSTOM)
@@ -636,7 +636,7 @@ mod tests {
             .unwrap()
             .replacen("2026-11-20 09:52:03", "", 1);
         assert_eq!(
-            super::super::tell(&parse(custom.as_bytes(), &berlin()).unwrap()[0]),
+            crate::input::row::tell(&parse(custom.as_bytes(), &berlin()).unwrap()[0]),
             "1 refused end missing_field",
             "{custom}"
         );
@@ -796,7 +796,7 @@ mod tests {
                 to,
                 1,
             );
-            super::super::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
+            crate::input::row::tell(&parse(row.as_bytes(), &berlin()).unwrap()[0])
         };
         for to in ["", "-", "n/a"] {
             assert_eq!(told(to), "1 refused destination missing_field", "{to}");

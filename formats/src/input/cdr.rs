@@ -1,9 +1,9 @@
 //! What the call records of switches have in common: the tenant's choices, and CSV rows by line.
 
-use super::fields::{self, DEFAULT_SOURCE};
+use super::fields::{self, DEFAULT_SOURCE, METER, push_attribute};
 use super::legs::{self, Leg};
+use super::row::Row;
 use super::when::{Clock, DateForm, Moment};
-use super::{Row, fields::push_attribute};
 use crate::sheet::{Record, Records, shown};
 use crate::{Problem, UsageEvent};
 use rating::{Instant, Quantity};
@@ -43,9 +43,6 @@ pub enum SecondsField {
     /// Milliseconds, exact.
     Billmsec,
 }
-
-/// The meter of call records, if none is named.
-pub const METER: &str = "call";
 
 /// Why records of calls are none of a meter.
 pub fn not_in_seconds(meter: &str, unit: &str) -> String {

@@ -12,11 +12,11 @@
 //! Extension attributes of the envelope are allowed and not used, but for those named as a field of
 //! `data`; unknown fields of `data` are refused; a map ([`OwnFields`]) says what either means.
 
-use super::Parsed;
 use super::fields;
 use super::json::{self, Defaults, Fields};
 use super::own_fields::OwnFields;
 use super::rawjson::{self, Elements, Pairs};
+use super::row::{self, Parsed};
 use crate::{BATCH_EVENTS_MAX, Problem};
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
@@ -29,7 +29,7 @@ const ENVELOPE_MAX: usize = 64;
 /// (`application/cloudevents-batch+json`). `own`: where its fields stand, if they have names of
 /// their own.
 pub fn parse(body: &[u8], own: Option<&OwnFields>) -> Result<Vec<Parsed>, Problem> {
-    let text = super::utf8(body)?.trim_ascii();
+    let text = crate::input::row::utf8(body)?.trim_ascii();
     if !text.starts_with('[') {
         rawjson::check(text).map_err(|error| json::not_json(text, &error))?;
         return Ok(vec![structured(text, own)]);
@@ -37,7 +37,7 @@ pub fn parse(body: &[u8], own: Option<&OwnFields>) -> Result<Vec<Parsed>, Proble
     let batch =
         Elements::<BATCH_EVENTS_MAX>::read(text).map_err(|error| json::not_json(text, &error))?;
     if batch.more {
-        Err(json::too_many())
+        Err(row::too_many())
     } else {
         Ok(batch
             .raws
@@ -58,7 +58,7 @@ pub fn binary<'h>(
         header(&format!("ce-{name}")).map(|value| percent_decode_str(value).decode_utf8_lossy())
     };
     let refuse = |problem| (get("id").unwrap_or_default().into_owned(), problem);
-    let text = super::utf8(body).map_err(refuse)?;
+    let text = crate::input::row::utf8(body).map_err(refuse)?;
     check_data(text).map_err(refuse)?;
     check_envelope(own, |name| get(name).is_some()).map_err(refuse)?;
     let envelope = Envelope {

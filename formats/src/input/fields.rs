@@ -2,10 +2,8 @@
 //! Each refusal names the field, what was expected and a stable code.
 
 use super::called;
-use super::cdr;
-use crate::numbers;
 use crate::sheet::{decimal, shown};
-use crate::{Problem, UsageEvent};
+use crate::{Problem, UsageEvent, numbers};
 use compact_str::CompactString;
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
@@ -240,7 +238,7 @@ pub fn measure(
 ) -> Result<Quantity, Problem> {
     match (quantity, amount) {
         (Some(quantity), _) => Ok(quantity),
-        (None, Some(_)) if meter == cdr::METER => {
+        (None, Some(_)) if meter == METER => {
             let detail = "`quantity` is missing: how many seconds a call lasted is not known by \
                 its `amount`";
             Err(Problem::field("missing_field", "quantity", detail))
@@ -329,3 +327,6 @@ pub fn check(mut event: UsageEvent) -> Result<UsageEvent, Problem> {
     sort_attributes(&mut event.attributes)?;
     Ok(event)
 }
+
+/// The meter of call records, if none is named.
+pub const METER: &str = "call";

@@ -1,11 +1,11 @@
 //! FreeSWITCH call records as mod_cdr_csv writes them, by default in its "example" template.
 //! Times are local and have no zone: [`Options::zone`] is required. The event starts at the answer.
 
-use super::Row;
 use super::cdr::{self, Call, Options};
 use super::fields;
 use super::freeswitch_legs::Channel;
 use super::legs::{self, Leg};
+use super::row::Row;
 use super::when::Clock;
 use crate::sheet::{self, Record};
 use crate::{Problem, UsageEvent};
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn answered_calls_become_events() {
         let rows = parse(FIXTURE, &berlin()).unwrap();
-        let told: Vec<String> = rows.iter().map(super::super::tell).collect();
+        let told: Vec<String> = rows.iter().map(crate::input::row::tell).collect();
         assert_eq!(
             told,
             [
@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn a_row_that_says_no_number_called_is_refused() {
         let told = |to: &str| {
-            super::super::tell(
+            crate::input::row::tell(
                 &parse(
                     leg_of("A", "", "")
                         .replacen("+4930123456", to, 1)

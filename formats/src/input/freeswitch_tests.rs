@@ -1,4 +1,5 @@
 use super::*;
+use crate::input::cdr::SecondsField;
 use proptest::prelude::*;
 
 const FIXTURE: &str = include_str!("../../../tests/fixtures/freeswitch_json_cdr.json");
@@ -12,7 +13,11 @@ fn one(body: &str, options: &Options) -> Row {
 fn check(change: (&str, &str), options: &Options, want: &str) {
     let body = FIXTURE.replacen(change.0, change.1, 1);
     assert!(change.0.is_empty() || body != FIXTURE, "{change:?}");
-    assert_eq!(super::super::tell(&one(&body, options)), want, "{change:?}");
+    assert_eq!(
+        crate::input::row::tell(&one(&body, options)),
+        want,
+        "{change:?}"
+    );
 }
 
 const GOOD: &str = "1 acme-42 call 68 2026-11-20T08:00:03.954373Z +4930123456 from 1001 id \
@@ -84,7 +89,7 @@ fn what_is_not_usage_is_said() {
         .replace("67540", "0")
         .replace("67539896", "0");
     assert_eq!(
-        super::super::tell(&one(&unanswered, &options)),
+        crate::input::row::tell(&one(&unanswered, &options)),
         "1 skipped: not answered: NORMAL_CLEARING"
     );
     check(
@@ -121,7 +126,7 @@ fn what_is_not_usage_is_said() {
         "\"answer_epoch\": \"0\"",
     );
     assert_eq!(
-        super::super::tell(&one(&never, &options)),
+        crate::input::row::tell(&one(&never, &options)),
         "1 skipped: not answered: NORMAL_CLEARING"
     );
     check(
@@ -154,7 +159,7 @@ fn forms_and_files() {
         format!("cdr={encoded}&uuid=a_1"),
         format!("[{compact}]"),
     ] {
-        assert_eq!(super::super::tell(&one(&body, &options)), GOOD);
+        assert_eq!(crate::input::row::tell(&one(&body, &options)), GOOD);
     }
     let two = parse(format!("{compact}\n{compact}").as_bytes(), &options).unwrap();
     assert_eq!(two.iter().map(Row::line).collect::<Vec<_>>(), [1, 2]);
@@ -193,12 +198,12 @@ fn a_bad_byte_in_a_name_costs_nobody_a_call() {
     let told: Vec<String> = parse(&file, &options)
         .unwrap()
         .iter()
-        .map(super::super::tell)
+        .map(crate::input::row::tell)
         .collect();
     assert_eq!(told, [GOOD.to_owned(), GOOD.replacen('1', "2", 1)]);
     let packed = base64::engine::general_purpose::STANDARD.encode(named(b"\xfc"));
     assert_eq!(
-        super::super::tell(&one(&format!("cdr={packed}"), &options)),
+        crate::input::row::tell(&one(&format!("cdr={packed}"), &options)),
         GOOD
     );
     // What names somebody must be clean.
@@ -211,7 +216,7 @@ fn a_bad_byte_in_a_name_costs_nobody_a_call() {
         .map(|byte| if byte == b'X' { 0xfc } else { byte })
         .collect();
     assert_eq!(
-        super::super::tell(&parse(&dirty, &options).unwrap()[0]),
+        crate::input::row::tell(&parse(&dirty, &options).unwrap()[0]),
         "1 refused customer invalid_field"
     );
 }
@@ -224,7 +229,7 @@ fn a_broken_record_costs_only_itself() {
     let told: Vec<String> = parse(file.as_bytes(), &Options::default())
         .unwrap()
         .iter()
-        .map(super::super::tell)
+        .map(crate::input::row::tell)
         .collect();
     assert_eq!(
         told[1..],
@@ -262,7 +267,7 @@ fn a_transfer_does_not_change_what_was_dialled() {
         &[("3", "1002"), ("2", "+4930123456"), ("1", "park")],
     ] {
         let row = one(&flow(stretches), &options);
-        assert_eq!(super::super::tell(&row), GOOD, "{stretches:?}");
+        assert_eq!(crate::input::row::tell(&row), GOOD, "{stretches:?}");
         let Row::Event { event, .. } = row else {
             panic!()
         };
@@ -345,7 +350,7 @@ fn a_second_leg_shows_in_its_own_record_or_is_refused() {
         let unsaid = names.iter().fold(FIXTURE.to_owned(), |text, name| {
             text.replacen(&format!("\"{name}\""), &format!("\"x_{name}\""), 1)
         });
-        super::super::tell(&one(
+        crate::input::row::tell(&one(
             &unsaid.replacen(direction, &format!("{own}{more}\n"), 1),
             &Options::default(),
         ))
@@ -669,7 +674,7 @@ fn what_is_told_twice_must_agree() {
         check((msec, to), &options, &format!("1 refused {field} {want}"));
         let body = FIXTURE.replacen(msec, to, 1);
         assert!(
-            super::super::tell(&one(&body, &millis)).ends_with(want),
+            crate::input::row::tell(&one(&body, &millis)).ends_with(want),
             "{to}"
         );
     }
@@ -695,7 +700,7 @@ fn what_is_told_twice_must_agree() {
     let late = FIXTURE
         .replacen(start, "\"start_uepoch\": \"1795161604954373\"", 1)
         .replacen("\"duration\": \"71\"", "\"duration\": \"67\"", 1);
-    assert_eq!(super::super::tell(&one(&late, &options)), GOOD);
+    assert_eq!(crate::input::row::tell(&one(&late, &options)), GOOD);
     // Longer than from the start to the end; a transfer ends it earlier.
     check(
         ("\"duration\": \"71\"", "\"duration\": \"710\""),
@@ -878,7 +883,7 @@ fn a_file_of_records_is_known_whatever_its_encoding() {
     ] {
         assert!(is_json(&file));
         assert_eq!(
-            super::super::tell(&parse(&file, &Options::default()).unwrap()[0]),
+            crate::input::row::tell(&parse(&file, &Options::default()).unwrap()[0]),
             GOOD
         );
     }
@@ -895,17 +900,17 @@ fn a_record_that_says_no_number_called_is_refused() {
     let without = FIXTURE
         .replace("\"park\"", "\"\"")
         .replace(number, "\"destination_number\": \"\"");
-    assert_eq!(super::super::tell(&one(&without, &options)), refused);
+    assert_eq!(crate::input::row::tell(&one(&without, &options)), refused);
     assert_eq!(
-        super::super::tell(&one(&FIXTURE.replace("\"callflow\"", "\"flow\""), &options)),
+        crate::input::row::tell(&one(&FIXTURE.replace("\"callflow\"", "\"flow\""), &options)),
         refused
     );
-    assert_eq!(super::super::tell(&one(&flow(&[]), &options)), refused);
+    assert_eq!(crate::input::row::tell(&one(&flow(&[]), &options)), refused);
     let named = FIXTURE
         .replace("\"park\"", "\"Germany\"")
         .replace("%2B4930123456", "Germany");
     assert_eq!(
-        super::super::tell(&one(&named, &options)),
+        crate::input::row::tell(&one(&named, &options)),
         "1 refused destination invalid_number"
     );
     // A variable that has it.
@@ -913,7 +918,7 @@ fn a_record_that_says_no_number_called_is_refused() {
         destination: Some("sip_to_user".into()),
         ..options
     };
-    assert_eq!(super::super::tell(&one(&without, &named)), GOOD);
+    assert_eq!(crate::input::row::tell(&one(&without, &named)), GOOD);
 }
 
 proptest! {

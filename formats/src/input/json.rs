@@ -7,11 +7,10 @@
 //! The body is read once, in place. Unknown fields are refused by name; a field that is `null` is
 //! absent.
 
-use super::Parsed;
 use super::fields::{self, ATTRIBUTES_MAX, DEFAULT_SOURCE, ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::rawjson::{self, Pairs};
-use crate::sheet;
-use crate::{BATCH_EVENTS_MAX, Problem, UsageEvent};
+use super::row::{Parsed, too_many};
+use crate::{BATCH_EVENTS_MAX, Problem, UsageEvent, sheet};
 use compact_str::CompactString;
 use rating::Instant;
 use serde::de::{
@@ -35,7 +34,7 @@ pub struct Defaults<'a> {
 /// The events of a body, in order. An error is the whole request's: not JSON, or more than
 /// [`BATCH_EVENTS_MAX`] events (`batch_too_large`).
 pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
-    let text = super::utf8(body)?.trim_ascii();
+    let text = crate::input::row::utf8(body)?.trim_ascii();
     if text.starts_with('[') {
         return array(text);
     }
@@ -90,13 +89,6 @@ fn unknown(name: &str) -> Problem {
         "unknown_field",
         name.clone(),
         format!("`{name}` is not a field of a usage event; they are {known}"),
-    )
-}
-
-pub(crate) fn too_many() -> Problem {
-    Problem::new(
-        "batch_too_large",
-        format!("a batch has at most {BATCH_EVENTS_MAX} events: send several"),
     )
 }
 

@@ -4,7 +4,7 @@
 //! second leg shows in its own record, or else it is the later one of the file; one that may be a
 //! second leg and stands alone is refused.
 
-use super::Row;
+use super::row::Row;
 use crate::Problem;
 use crate::numbers;
 use crate::sheet::shown;

@@ -1,16 +1,15 @@
 //! NDJSON: one JSON event per line. Blank lines are nothing; each problem says its line.
 
 use super::json::{self, Defaults};
-use super::{Parsed, Row};
-use crate::sheet;
-use crate::{BATCH_EVENTS_MAX, Problem};
+use super::row::{self, Parsed, Row};
+use crate::{BATCH_EVENTS_MAX, Problem, sheet};
 
 /// The events of a request's body, in order.
 pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
     let (mut events, text) = (Vec::new(), sheet::text_of(body));
     for row in rows_of(&text) {
         if events.len() == BATCH_EVENTS_MAX {
-            return Err(json::too_many());
+            return Err(row::too_many());
         }
         events.extend(row.into_parsed());
     }
@@ -38,7 +37,7 @@ mod tests {
     fn a_file_of_usage() {
         let told: Vec<String> = rows(include_bytes!("../../../tests/fixtures/usage.ndjson"))
             .iter()
-            .map(super::super::tell)
+            .map(crate::input::row::tell)
             .collect();
         assert_eq!(
             told,

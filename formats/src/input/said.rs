@@ -2,10 +2,8 @@
 //! and not stated by the map is not passed over: the number may be a sixtieth, or a hundred times,
 //! of what was used.
 
-use super::cdr;
-use super::fields;
-use super::titles;
 use super::when::{DateForm, is_utc};
+use super::{fields, titles};
 use crate::Problem;
 use crate::sheet::duration::DurationForm;
 use crate::sheet::shown;
@@ -394,7 +392,7 @@ pub(super) fn check_durations(
         > 1;
     let agrees = match form {
         None => true,
-        Some(Number) => seconds == ONE_SECOND || meter != Some(cdr::METER),
+        Some(Number) => seconds == ONE_SECOND || meter != Some(fields::METER),
         Some(Seconds) => seconds == ONE_SECOND && said != Said::Other,
         Some(Milliseconds) => (seconds < ONE_SECOND || said == Said::Nothing) && !are_parts,
         Some(Minutes) => {

@@ -12,14 +12,14 @@
 mod columns;
 mod lines;
 
+use super::fields::{self, DEFAULT_SOURCE, push_attribute};
 pub use columns::Column;
 
 use super::answered::{self, Answered};
 use super::cdr;
-use super::fields::{self, DEFAULT_SOURCE};
+use super::row::Row;
 use super::said::{self, AmountUnit, Named};
 use super::when::{Clock, DateForm, Moment};
-use super::{Row, fields::push_attribute};
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record, Records};
@@ -129,7 +129,7 @@ fn own_disposition(
                 .any(|(_, place)| place.indices().contains(&index))
     };
     let is_of_calls =
-        stated_meter(map) == Some(cdr::METER) && !map.columns.contains_key(DISPOSITION);
+        stated_meter(map) == Some(fields::METER) && !map.columns.contains_key(DISPOSITION);
     let index = header
         .iter()
         .position(|title| is_of_calls && title.eq_ignore_ascii_case(DISPOSITION));
@@ -513,7 +513,7 @@ impl<'m> Reader<'m> {
         let has = |field: &str| self.fields.iter().any(|(name, _)| *name == field);
         let is_of_calls = || {
             self.value(record, "meter")
-                .is_none_or(|meter| meter.eq_ignore_ascii_case(cdr::METER))
+                .is_none_or(|meter| meter.eq_ignore_ascii_case(fields::METER))
         };
         has("destination")
             && self.value(record, "destination").is_none()

@@ -160,7 +160,7 @@ fn what_is_refused_shows_its_value_and_what_helps() {
             .unwrap()
             .remove(1)
         {
-            super::Row::Refused { problem, .. } => problem.detail,
+            crate::input::row::Row::Refused { problem, .. } => problem.detail,
             row => format!("{row:?}"),
         }
     };

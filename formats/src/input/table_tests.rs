@@ -13,7 +13,7 @@ fn columns_mean_what_the_map_says() {
     let told: Vec<String> = parse(FIXTURE, &map())
         .unwrap()
         .iter()
-        .map(super::super::tell)
+        .map(crate::input::row::tell)
         .collect();
     assert_eq!(
         told,
@@ -48,7 +48,7 @@ fn without_names_columns_are_indices() {
     let told: Vec<String> = parse(b"a\t1\t1795165200\n", &map)
         .unwrap()
         .iter()
-        .map(super::super::tell)
+        .map(crate::input::row::tell)
         .collect();
     assert_eq!(told, ["1 c sms 1 2026-11-20T09:00:00Z - from - id a"]);
 }
@@ -59,7 +59,7 @@ fn told(file: &str, map: &str) -> Vec<String> {
         .unwrap()
         .iter()
         .skip(1)
-        .map(super::super::tell)
+        .map(crate::input::row::tell)
         .collect()
 }
 
@@ -401,7 +401,7 @@ fn a_first_line_that_is_a_bad_record_is_refused_and_no_titles() {
             &serde_json::from_str(&by_index(headless)).unwrap(),
         )
         .unwrap();
-        super::super::tell(&rows[0])
+        crate::input::row::tell(&rows[0])
     };
     for line in [
         "a,c,2026-11-20T09:00:00Z,abc,+4930123456\n",
@@ -815,7 +815,7 @@ fn the_separator_that_a_spreadsheet_states_is_no_record() {
         &serde_json::from_str(&map).unwrap(),
     )
     .unwrap();
-    let told: Vec<String> = rows.iter().map(super::super::tell).collect();
+    let told: Vec<String> = rows.iter().map(crate::input::row::tell).collect();
     assert_eq!(
         told,
         [

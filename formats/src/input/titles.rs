@@ -176,7 +176,7 @@ pub fn unknown_of_lengths(title: &str, meter: Option<&str>) -> Option<String> {
     };
     // The unit of a meter of its own is often its name.
     let own = meter
-        .filter(|meter| *meter != super::cdr::METER)
+        .filter(|meter| *meter != crate::input::fields::METER)
         .map(words)
         .unwrap_or_default();
     let is_own = |word: &str| {

@@ -75,7 +75,7 @@ impl Moment {
 }
 
 /// Is it a name of UTC?
-pub(crate) fn is_utc(zone: &str) -> bool {
+pub fn is_utc(zone: &str) -> bool {
     ["UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu", "Etc/Zulu"].contains(&zone)
 }
 

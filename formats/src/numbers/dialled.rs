@@ -1,10 +1,11 @@
 //! Digits as dialled: rules 2 to 7 of [`super`].
 
+use super::digits::{INTERNATIONAL_DIGITS_MAX, INTERNATIONAL_DIGITS_MIN};
+use super::number::{Doubt, Read};
 use super::plans::{
     Fit, Territory, begins_a_number, fit, fit_behind_prefix, is_code_alone, is_north_american,
     plan_of, without_trunk,
 };
-use super::{Doubt, INTERNATIONAL_DIGITS_MAX, INTERNATIONAL_DIGITS_MIN, Read};
 use std::borrow::Cow;
 use std::cmp::Ordering;
 

@@ -2,9 +2,11 @@
 //! allowed: a number, a code of a switch, a name with a few figures. Anything else with figures in
 //! it is refused, as it would be charged as what calls nobody outside.
 
-use super::{
-    INTERNATIONAL_DIGITS_MIN, behind_country_code, inside, is_number, normalise, user_part,
-};
+use super::digits::INTERNATIONAL_DIGITS_MIN;
+use super::digits::is_number;
+use super::plans::behind_country_code;
+use super::reading::normalise;
+use super::text::{inside, user_part};
 
 /// Does a destination mean a number, which is not wholly understood? It has figures, and is neither
 /// a number, nor a code of a switch (`*98`, `*21#`), nor a name with a few figures (`conf-12`).

@@ -400,7 +400,7 @@ pub fn behind_country_code(prefix: &str) -> Option<(&str, &str)> {
 /// Digits that no country's code begins, nor one of none (883): `030123456` of a customer without a
 /// country.
 pub fn is_of_no_country(digits: &str) -> bool {
-    super::text::is_number(digits) && any_plan_of(digits).is_none()
+    super::digits::is_number(digits) && any_plan_of(digits).is_none()
 }
 
 /// What follows `00`, if a country code may.
@@ -423,7 +423,8 @@ pub fn is_north_american_prefix(digits: &str) -> bool {
 
 /// Is it a code such as 49 (of a country) or 883 (of none)?
 pub fn is_country_code(digits: &str) -> bool {
-    super::text::is_number(digits) && any_plan_of(digits).is_some_and(|(.., rest)| rest.is_empty())
+    super::digits::is_number(digits)
+        && any_plan_of(digits).is_some_and(|(.., rest)| rest.is_empty())
 }
 
 /// Is it the code of a country, and nothing behind it? Codes of three digits are also numbers of

@@ -3,10 +3,6 @@
 
 use super::plans::{Territory, is_country_code};
 
-pub(super) fn is_number(text: &str) -> bool {
-    (1..=super::DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// `"Name" <sip:USER@host;params>`, `sip:USER@host`, `tel:USER;params` → USER. Of a dial string's
 /// `PJSIP/USER@trunk` and of `USER#`, whose `#` ends dialling, as well.
 pub(super) fn user_part(text: &str) -> &str {

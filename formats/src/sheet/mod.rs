@@ -17,7 +17,6 @@ pub use record::{Cells, Record, Records, complete_len, delimiter_of};
 pub use text::{has_cut_end, has_only_returns, is_rewritten, is_utf16, text_of, without_rows};
 
 use crate::Problem;
-use crate::input::fields;
 
 /// Characters of a value that a message shows.
 const SHOWN_CHARS_MAX: usize = 40;
@@ -60,10 +59,10 @@ pub fn separator_line(text: &str) -> (Option<char>, &str, u64) {
 /// The byte between cells: as stated, or found.
 pub fn delimiter(stated: Option<char>, text: &str) -> Result<u8, Problem> {
     match stated {
-        Some(c) => u8::try_from(c)
-            .ok()
-            .filter(u8::is_ascii)
-            .ok_or_else(|| fields::invalid("delimiter", "expected one ASCII character")),
+        Some(c) => u8::try_from(c).ok().filter(u8::is_ascii).ok_or_else(|| {
+            let detail = "`delimiter`: expected one ASCII character";
+            Problem::field("invalid_field", "delimiter", detail)
+        }),
         None => Ok(delimiter_of(text)),
     }
 }

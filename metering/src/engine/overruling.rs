@@ -1,13 +1,14 @@
 //! Reports from above in the place of those from below: what the turn (`crate::overrule`) asks the
 //! engine to load before.
 
-use super::{Engine, LOOKS_MAX, kept_changing};
+use super::Engine;
 use crate::command::{Command, CommandResult, Overrules};
-use crate::prepare::RatedEvent;
+use crate::engine::amend::{LOOKS_MAX, kept_changing};
 use crate::requests::{Outcome, Problem};
 use crate::void::Void;
 use futures_util::{StreamExt as _, stream};
 use journal::{Identity, JournalEntry, Namespace};
+use prepare::event::RatedEvent;
 use std::collections::HashMap;
 use std::sync::Arc;
 

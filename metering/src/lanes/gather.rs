@@ -1,7 +1,7 @@
 //! A job's commands on their way to the lanes of their roots, and its answers on their way back.
 
 use crate::command::{Command, CommandResult};
-use crate::committer::{Job, Reply, unconfirmed};
+use crate::queue::{Job, Reply, unconfirmed};
 use crate::watch::{Post, Ticket};
 use rating::TenantId;
 use rating::fast::FastBuild;

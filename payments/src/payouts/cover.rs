@@ -1,8 +1,8 @@
 //! What is withheld of a reseller's commission now: the balances of everybody below it, and what it
 //! earned through each.
 
-use super::earnings::{CommissionAccount, Reached};
-use super::statements::STATEMENT_RECORDS_MAX;
+use super::commission_account::CommissionAccount;
+use super::earnings::{Reached, STATEMENT_RECORDS_MAX};
 use super::withheld::{Debtor, Earned, Loss, Shares, Through, Withheld, withhold};
 use super::{Error, Payouts, Result};
 use crate::rows::PaymentRows;

@@ -3,7 +3,7 @@
 //! links and a later one the others. The platform's part of what the customers of a root used is
 //! kept in the same way.
 
-use super::earnings::CommissionAccount;
+use super::commission_account::CommissionAccount;
 use crate::rows::{CommissionPosition, CustomerGrown, CustomersGrown, add_steps};
 use journal::{JournalEntry, Kind, Seq};
 use ledger::Settlement;

@@ -7,42 +7,25 @@
 //! every position, and a closed month never changes.
 
 use super::calendar::Calendar;
+use super::commission_account::CommissionAccount;
 use super::customers::{grow, grow_platform};
 use super::month::Month;
-use super::statements::STATEMENT_RECORDS_MAX;
 use super::{Error, Payouts, Result};
 use crate::rows::PaymentRows;
 use crate::rows::{CommissionMonth, CommissionPosition, MoveKind, Sum};
 use journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 use ledger::{AccountKey, Settlement};
-use rating::{Cents, Instant, Overflow, TenantId};
+use rating::{Cents, Instant, Overflow};
 
+/// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
+/// request goes on.
+pub const STATEMENT_RECORDS_MAX: usize = 100_000;
 /// Records read and stored as one step.
 const STEP_RECORDS: usize = 5_000;
 /// After the end of a month: what was posted in it is written by then.
 const SETTLED_SECS: i64 = 600;
 /// How often an opening balance is worked out again because the account moved meanwhile.
 const LOOKS_MAX: usize = 5;
-
-/// Where a reseller's money is: its balance of one currency.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CommissionAccount {
-    pub root: TenantId,
-    pub account: AccountKey,
-}
-
-impl CommissionAccount {
-    /// Of another tenant of the root, in the same currency.
-    pub fn of(self, tenant: TenantId) -> Self {
-        Self {
-            account: AccountKey {
-                tenant,
-                ..self.account
-            },
-            ..self
-        }
-    }
-}
 
 /// What a record moved on a balance, by kind; signed.
 ///

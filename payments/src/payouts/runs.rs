@@ -1,11 +1,11 @@
 //! Which payouts are due: the last period of every reseller whose hold-back is over. May run at any
 //! time, as often as wanted, in several processes: a period has one payout.
 
+use super::commission_account::CommissionAccount;
 use super::cover::Cover;
-use super::earnings::{CommissionAccount, Reached};
+use super::earnings::{Reached, STATEMENT_RECORDS_MAX};
 use super::month::Month;
 use super::payable::{Payable, Standing};
-use super::statements::STATEMENT_RECORDS_MAX;
 use super::steps::commission_account_of;
 use super::{Error, Payouts, Result, refused};
 use crate::rows::PaymentRows;

@@ -1,15 +1,12 @@
 //! What moved a reseller's balance in one month: exact at the position up to which it was added up.
 
-use super::earnings::{CommissionAccount, Reached};
+use super::commission_account::CommissionAccount;
+use super::earnings::{Reached, STATEMENT_RECORDS_MAX};
 use super::month::Month;
 use super::{Error, Payouts, Result};
 use crate::rows::Sums;
 use journal::{EntryQuery, JournalEntry, Of, Seq};
 use rating::{Cents, Instant};
-
-/// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
-/// request goes on.
-pub const STATEMENT_RECORDS_MAX: usize = 100_000;
 
 /// opening + Σ sums = closing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! repeated: postings are made once under their keys, the provider moves money once under its own,
 //! and of several processes one stores the result.
 
-use super::earnings::CommissionAccount;
+use super::commission_account::CommissionAccount;
 use super::month::Month;
 use super::{Error, Payouts, Result, refused};
 use crate::provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferRequest};

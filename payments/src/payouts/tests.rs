@@ -2,8 +2,9 @@
 
 use super::calendar::Calendar;
 use super::customers::{Share, grow, passed, share};
-use super::earnings::{CommissionAccount, add_up};
+use super::earnings::add_up;
 use super::month::Month;
+use crate::payouts::commission_account::CommissionAccount;
 use crate::rows::{CommissionMonth, MoveKind};
 use jiff::tz::TimeZone;
 use journal::{Charge, ChargePricing, EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};

@@ -2,10 +2,11 @@
 //! behind it.
 
 use super::super::answered::{self, Answered};
-use super::super::{Row, cdr};
+use super::super::cdr;
 use super::columns::{Column, Place, shown_titles};
 use super::{DISPOSITION, Reader};
 use crate::Problem;
+use crate::input::row::Row;
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record};

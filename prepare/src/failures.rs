@@ -1,0 +1,54 @@
+//! What the database failed at for good, as measures count it: what was tried again and then
+//! succeeded is none.
+
+use crate::failures;
+use catalog::CatalogError;
+use formats::Problem;
+use journal::JournalError;
+use tenants::NotAllowed;
+const ERRORS: &str = "centwise_database_errors_total";
+
+/// From 0 on, so that the first one is a change.
+pub fn begin() {
+    metrics::counter!(ERRORS).increment(0);
+}
+
+pub fn count() {
+    metrics::counter!(ERRORS).increment(1);
+}
+
+/// A failing look-up is the server's trouble, save an ambiguous name.
+pub fn record_problem(error: CatalogError) -> Problem {
+    match error {
+        CatalogError::NotFound { what } => {
+            Problem::new("not_found", format!("there is no such {what}"))
+        }
+        CatalogError::Ambiguous { .. } => {
+            Problem::field("ambiguous_id", "customer", error.to_string())
+        }
+        CatalogError::NotAllowed(NotAllowed {
+            code,
+            field,
+            detail,
+        }) => Problem::field(code, field, detail),
+        CatalogError::Conflict { field, detail } => Problem::field("conflict", field, detail),
+        CatalogError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
+        CatalogError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
+        CatalogError::Db(error) => {
+            failures::count();
+            Problem::new(
+                "unavailable",
+                format!("the database did not answer: {error}"),
+            )
+        }
+    }
+}
+
+pub fn journal_problem(error: JournalError) -> Problem {
+    tracing::error!(%error, "the journal failed");
+    failures::count();
+    Problem::new(
+        "unavailable",
+        "the database did not answer; nothing was changed, try again",
+    )
+}
