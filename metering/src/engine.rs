@@ -1,7 +1,6 @@
 //! The engine as everybody uses it: HTTP, command line, tests. Prepares in the caller's task, hands
 //! over to the one committer, waits until the answer is durable.
 
-use crate::command::{Command, CommandResult, out_of_step};
 mod amend;
 mod holds;
 mod money;
@@ -11,6 +10,7 @@ mod usage;
 
 use crate::balance_monitor::BalanceMonitor;
 use crate::behind::LongVoids;
+use crate::command::{Command, CommandResult, out_of_step};
 use crate::committer::{self, Started};
 use crate::queue::{Clock, Queue};
 use crate::requests::Problem;

@@ -5,14 +5,14 @@
 //! before a request arrived is never missed (one that another process made: a second before);
 //! compiled versions are immutable and never invalidated.
 
-use crate::customer::Customer;
-use crate::failures::record_problem;
 mod ahead;
 mod watch;
 
 use crate::cache::Generation;
 use crate::caller::Caller;
+use crate::customer::Customer;
 use crate::customers::Customers;
+use crate::failures::record_problem;
 use crate::plan::{Timeline, VersionSlot, plans};
 use formats::Problem;
 use moka::sync::Cache;
