@@ -4,8 +4,8 @@
 //! until then (an announced increase) and takes the place of whatever was announced before. A full
 //! deck closes the prefixes it does not name: at once, or from its earliest date if all its rows
 //! have one. A row that says it is deleted closes its prefix from its date on, in a partial deck
-//! too. A full deck closes nothing that a refused row may have meant ([`crate::deck::Spared`]). Whatever
-//! has ended by [`Import::at`] is left out: the versions before remember it.
+//! too. A full deck closes nothing that a refused row may have meant ([`crate::deck::Spared`]).
+//! Whatever has ended by [`Import::at`] is left out: the versions before remember it.
 //!
 //! Rates that a deck cannot say (other meters, windows, other attributes, no prefixes) are not
 //! touched.

@@ -7,43 +7,43 @@
 //! Invariants: an answer goes out only after the commit is durable; what happened and cannot be
 //! priced is kept; memory is bounded by the queue, never by the caller.
 
-pub mod amend;
+mod amend;
 pub mod balance_monitor;
-pub mod batch_executor;
+mod batch_executor;
 mod behind;
 mod beside;
-pub mod carries;
+mod carries;
 pub mod charge;
 pub mod command;
 pub mod committer;
 mod counters;
 mod counting;
-pub mod distinct_value;
+mod distinct_value;
 pub mod engine;
 mod execution;
 mod flats;
-pub mod holds;
+mod holds;
 mod in_flight;
 mod kept;
-pub mod keys;
+mod keys;
 mod lanes;
 mod locate;
-pub mod money;
-pub mod named;
+mod money;
+mod named;
 mod overrule;
 pub mod queue;
-pub mod reach;
+mod reach;
 mod reclassify;
 mod record;
 pub mod requests;
 mod retention_start;
-pub mod segments;
+mod segments;
 mod settling;
 mod shares;
 pub mod standing;
-pub mod states;
+mod states;
 mod taken;
-pub mod void;
+mod void;
 pub mod watch;
 
 pub use engine::Engine;

@@ -28,6 +28,7 @@ impl Generation {
     }
 }
 
+/// Values by key; each is as good as the generation it was read under.
 #[derive(Debug)]
 pub struct Cache<K, V> {
     shards: [RwLock<Shard<K, V>>; SHARDS],

@@ -1,11 +1,11 @@
-//! What the database failed at for good, as measures count it: what was tried again and then
-//! succeeded is none.
+//! What the database failed at for good, as callers are told and as measures count it: what was
+//! tried again and then succeeded is none.
 
-use crate::failures;
-use catalog::CatalogError;
 use formats::Problem;
+use catalog::CatalogError;
 use journal::JournalError;
 use tenants::NotAllowed;
+
 const ERRORS: &str = "centwise_database_errors_total";
 
 /// From 0 on, so that the first one is a change.
@@ -13,6 +13,7 @@ pub fn begin() {
     metrics::counter!(ERRORS).increment(0);
 }
 
+/// Counts one.
 pub fn count() {
     metrics::counter!(ERRORS).increment(1);
 }
@@ -35,7 +36,7 @@ pub fn record_problem(error: CatalogError) -> Problem {
         CatalogError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
         CatalogError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
         CatalogError::Db(error) => {
-            failures::count();
+            count();
             Problem::new(
                 "unavailable",
                 format!("the database did not answer: {error}"),
@@ -44,9 +45,10 @@ pub fn record_problem(error: CatalogError) -> Problem {
     }
 }
 
+/// A failing journal is the server's trouble: nothing was changed.
 pub fn journal_problem(error: JournalError) -> Problem {
     tracing::error!(%error, "the journal failed");
-    failures::count();
+    count();
     Problem::new(
         "unavailable",
         "the database did not answer; nothing was changed, try again",

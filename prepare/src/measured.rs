@@ -27,6 +27,7 @@ pub struct Plan {
     pub open: Vec<Open>,
 }
 
+/// One link of a plan, as it is charged.
 #[derive(Debug, Clone, Copy)]
 pub struct MeasuredLink<'a> {
     pub agreement: &'a LinkTerms,
@@ -36,6 +37,7 @@ pub struct MeasuredLink<'a> {
     pub base: Option<&'a Base>,
 }
 
+/// What the price of a link goes by.
 #[derive(Debug, Clone)]
 pub enum Method {
     Card(ByCard),

@@ -2,7 +2,7 @@
 //! that charge.
 //!
 //! What an event is matched by, measured as and counted as is decided where the engine decides it
-//! ([`prepare`], [`distinct_value`]). Here are only the states that a journal would keep: per customer the
+//! (`measure`, `distinct`). Here are only the states that a journal would keep: per customer the
 //! counters and the carry, and the identities of what was reported. Events are taken in their
 //! order, whatever their age: nothing is late, nothing too early.
 

@@ -2,8 +2,8 @@
 //! the caller's task, many at a time; what depends on counters and balances is left to the
 //! committer.
 //!
-//! Nearly every event finds all it needs in memory ([`UsagePreparer::at_hand`]); the others wait for the
-//! records ([`UsagePreparer::prepare`]).
+//! Nearly every event finds all it needs in memory ([`UsagePreparer::at_hand`]); the others wait
+//! for the records ([`UsagePreparer::prepare`]).
 
 mod plan;
 

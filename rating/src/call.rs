@@ -11,12 +11,12 @@
 //! begin under it: a call under way runs on under the entry before. A stretch without any entry is
 //! [`Unrated::Gap`]. A step's fixed fee is due once per call, when a piece begins in that step.
 
-use crate::money::{Rate as Amount, pico_cents};
 mod quick;
 
 pub(crate) use quick::QuickPlan;
 
 use crate::card::{CallTerms, Step, ZeroDuration};
+use crate::money::{Rate as Amount, pico_cents};
 use crate::ratio::{gcd, product};
 use crate::usage::Piece;
 use crate::{Currency, Exact, Instant, Overflow, Quantity, Ratio, Unrated, rounding};

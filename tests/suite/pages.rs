@@ -208,7 +208,7 @@ fn every_reason_of_unrated_usage_is_on_its_page() {
     );
     let constants = [
         "tenants/src/chain.rs",
-        "metering/src/standing.rs",
+        "prepare/src/open.rs",
         "metering/src/retention_start.rs",
     ]
     .map(read)
@@ -219,7 +219,7 @@ fn every_reason_of_unrated_usage_is_on_its_page() {
             .filter(|line| line.contains("pub const") && line.contains(": &str = \""))
             .map(|line| format!("{line}\n")),
     );
-    let prepare = read("metering/src/prepare.rs");
+    let prepare = read("prepare/src/preparer.rs") + &read("prepare/src/preparer/plan.rs");
     said.extend(
         prepare
             .match_indices("UnratedReason(\"")

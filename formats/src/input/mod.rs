@@ -1,4 +1,5 @@
-//! Usage in: every format becomes a [`UsageEvent`](crate::UsageEvent) or a problem that names the field and why.
+//! Usage in: every format becomes a [`UsageEvent`](crate::UsageEvent) or a problem that names the
+//! field and why.
 //!
 //! Vocabulary: a *body* is one request (JSON, NDJSON, CloudEvents, a switch's record), a *file* is
 //! rows with line numbers. Nothing here looks at the directory or the clock.

@@ -1,4 +1,5 @@
-//! Every link of a chain measured by its card, or why it has no price; or what has to be read first.
+//! Every link of a chain measured by its card, or why it has no price; or what has to be read
+//! first.
 
 use super::{About, Lateness, Missing, Planned, UsagePreparer};
 use crate::measure::{Asked, check, through_fallbacks, usage_of};
