@@ -1,7 +1,6 @@
 //! Measures of what is there, read when somebody asks for them or now and then: what waits in the
 //! database, its connections, the process, the disk, the newest backup.
 
-use crate::readiness;
 use crate::state::App;
 use crate::watchdog;
 use crate::{backups, timekeeper};
@@ -23,7 +22,7 @@ pub async fn of_process(app: &App) {
     gauge!("centwise_restored").set(flag(app.held.is_held()));
     let is_ready = watchdog::ready(app).is_ok()
         && timekeeper::may_write(&app.clock).is_ok()
-        && readiness::ready(app).await.is_ok();
+        && app.readiness.ready(&app.catalog, &app.clock).await.is_ok();
     gauge!("centwise_ready").set(flag(is_ready));
     let (open, idle) = app.catalog.connections();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);

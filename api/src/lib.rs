@@ -1,5 +1,6 @@
 //! HTTP, configuration: the server is put together here.
 
+mod access;
 pub mod auth;
 pub mod backups;
 pub mod clock;
@@ -7,10 +8,12 @@ pub mod config;
 pub mod data_dir;
 pub mod database_url;
 pub mod gauges;
+mod held;
 pub mod http;
 pub mod key_uses;
 pub mod limits;
 pub mod notifier;
+pub mod opening;
 pub mod payments_setup;
 pub mod payouts;
 pub mod problem;

@@ -1,10 +1,10 @@
 //! Whether the database takes writes: asked with a write, at most once a second however often
 //! readiness is asked for.
 
-use crate::clock::monotonic;
+use crate::clock::{Clock, monotonic};
 use crate::problem::ApiProblem;
-use crate::state::App;
 use std::time::Duration;
+use store::catalog::Catalog;
 use tokio::sync::Mutex;
 
 /// Load balancers give up soon.
@@ -25,30 +25,32 @@ struct Asked {
     refused: Option<String>,
 }
 
-/// # Errors
-/// `not_writable`: the database took no write, or did not answer in time; it says why.
-pub async fn ready(app: &App) -> Result<(), ApiProblem> {
-    // Whoever comes meanwhile gets the same answer.
-    let mut last = app.readiness.last.lock().await;
-    let fresh = last
-        .as_ref()
-        .filter(|asked| monotonic().saturating_sub(asked.at) < FRESH);
-    let asked = match fresh {
-        Some(asked) => asked.clone(),
-        None => {
-            let asked = ask(app).await;
-            tell(last.as_ref(), &asked);
-            last.insert(asked).clone()
-        }
-    };
-    asked
-        .refused
-        .map_or(Ok(()), |why| Err(ApiProblem::new("not_writable", why)))
+impl Readiness {
+    /// # Errors
+    /// `not_writable`: the database took no write, or did not answer in time; it says why.
+    pub async fn ready(&self, catalog: &Catalog, clock: &Clock) -> Result<(), ApiProblem> {
+        // Whoever comes meanwhile gets the same answer.
+        let mut last = self.last.lock().await;
+        let fresh = last
+            .as_ref()
+            .filter(|asked| monotonic().saturating_sub(asked.at) < FRESH);
+        let asked = match fresh {
+            Some(asked) => asked.clone(),
+            None => {
+                let asked = ask(catalog, clock).await;
+                tell(last.as_ref(), &asked);
+                last.insert(asked).clone()
+            }
+        };
+        asked
+            .refused
+            .map_or(Ok(()), |why| Err(ApiProblem::new("not_writable", why)))
+    }
 }
 
-async fn ask(app: &App) -> Asked {
+async fn ask(catalog: &Catalog, clock: &Clock) -> Asked {
     let refused =
-        match tokio::time::timeout(PROBE_TIME_MAX, app.catalog.probe(app.clock.now())).await {
+        match tokio::time::timeout(PROBE_TIME_MAX, catalog.probe(clock.now())).await {
             Ok(Ok(())) => None,
             Ok(Err(why)) => Some(why.to_string()),
             Err(_elapsed) => Some(format!(

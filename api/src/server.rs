@@ -6,11 +6,12 @@ use crate::config::Config;
 use crate::http;
 use crate::http::request::Peer;
 use crate::notifier::Notifier;
+use crate::opening::{self, Opened};
 use crate::payouts;
 use crate::reload::{self, Reread};
 use crate::restoration;
 use crate::slots::{self, Guest, Slot, Slots};
-use crate::state::{self, App, Opened};
+use crate::state::App;
 use crate::timekeeper;
 use crate::upkeep;
 use crate::watchdog;
@@ -100,7 +101,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let Opened { app, admin_key } = state::open(config, clock).await?;
+    let Opened { app, admin_key } = opening::open(config, clock).await?;
     let moved = app
         .engine
         .reclassify()

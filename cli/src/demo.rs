@@ -7,7 +7,7 @@
 use anyhow::{Context, bail};
 use api::seed::Seeder;
 use api::server::Running;
-use api::state::PLATFORM;
+use api::opening::PLATFORM;
 use ledger::AccountKey;
 use metering::requests::{MoneyKind, MoveMoney};
 use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step};

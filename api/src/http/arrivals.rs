@@ -2,14 +2,15 @@
 //! all below it, and so much of all of them. Whoever sends slowly has what it sent on its account,
 //! and keeps nobody else from sending.
 
-use crate::auth::Access;
-use crate::http::price_lists::PRICE_LIST_BYTES_MAX;
+use crate::access::Access;
 use crate::http::turns::WAIT_SECS;
 use crate::problem::ApiProblem;
 use rating::TenantId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A rate deck or a rate card document of a million prefixes fits.
+pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// One of the largest.
 const BYTES_OF_EACH_MAX: usize = PRICE_LIST_BYTES_MAX;
 /// Of everybody but the platform.

@@ -5,7 +5,6 @@ use crate::auth::MayMeasure;
 use crate::gauges;
 use crate::http::words;
 use crate::problem::ApiProblem;
-use crate::readiness;
 use crate::state::App;
 use crate::timekeeper;
 use crate::watchdog;
@@ -50,7 +49,7 @@ pub async fn live() -> Json<Health> {
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     watchdog::ready(&app)?;
-    readiness::ready(&app).await?;
+    app.readiness.ready(&app.catalog, &app.clock).await?;
     timekeeper::may_write(&app.clock)?;
     Ok(ok())
 }

@@ -1,8 +1,8 @@
 //! Writes whose body is a price list: larger than others, and few at a time, so that memory stays
 //! bounded.
 
-use crate::auth::Access;
-use crate::http::arrivals::Arrival;
+use crate::access::Access;
+use crate::http::arrivals::{Arrival, PRICE_LIST_BYTES_MAX};
 use crate::http::turns::Turn;
 use crate::http::write::{Write, declared_len, not_whole, too_large};
 use crate::problem::ApiProblem;
@@ -12,8 +12,6 @@ use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
 
-/// A rate deck or a rate card document of a million prefixes fits.
-pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// Memory of what comes in is taken in pieces of this size.
 const SEGMENT_BYTES: usize = 1024 * 1024;
 

@@ -1,7 +1,7 @@
 //! What is large takes turns, so that memory stays bounded and nobody else waits: price lists that
 //! are sent, and price lists and statements that are read.
 
-use crate::auth::Access;
+use crate::access::Access;
 use crate::problem::ApiProblem;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
@@ -87,7 +87,11 @@ impl Turns {
             .await
     }
 
-    pub(super) async fn next_of(
+    /// The next turn of a tenant: the platform has one of its own.
+    ///
+    /// # Errors
+    /// `rate_limited`: another of this tenant is under way.
+    pub async fn next_of(
         &self,
         tenant: TenantId,
         is_platform: bool,

@@ -4,7 +4,7 @@
 //! answer only ([`Write::repeatable`]); money and holds carry the key into the engine, where it is
 //! part of the transaction.
 
-use crate::auth::Access;
+use crate::access::Access;
 use crate::http::request::RequestId;
 use crate::problem::ApiProblem;
 use crate::state::App;

@@ -12,7 +12,8 @@ mod writes;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
-use crate::state::{self, App};
+use crate::opening;
+use crate::state::App;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
@@ -59,7 +60,7 @@ impl Service {
     async fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::at(NOW.parse().unwrap());
-        let opened = state::open(
+        let opened = opening::open(
             &Config {
                 data_dir: directory.path().to_owned(),
                 ..config
