@@ -49,15 +49,14 @@ impl Readiness {
 }
 
 async fn ask(catalog: &Catalog, clock: &Clock) -> Asked {
-    let refused =
-        match tokio::time::timeout(PROBE_TIME_MAX, catalog.probe(clock.now())).await {
-            Ok(Ok(())) => None,
-            Ok(Err(why)) => Some(why.to_string()),
-            Err(_elapsed) => Some(format!(
-                "the database has not answered within {} ms",
-                PROBE_TIME_MAX.as_millis()
-            )),
-        };
+    let refused = match tokio::time::timeout(PROBE_TIME_MAX, catalog.probe(clock.now())).await {
+        Ok(Ok(())) => None,
+        Ok(Err(why)) => Some(why.to_string()),
+        Err(_elapsed) => Some(format!(
+            "the database has not answered within {} ms",
+            PROBE_TIME_MAX.as_millis()
+        )),
+    };
     Asked {
         at: monotonic(),
         refused,

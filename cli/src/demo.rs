@@ -5,9 +5,9 @@
 //! customers with 50.00 EUR prepaid. Planted once: a restart finds it and prints its keys again.
 
 use anyhow::{Context, bail};
+use api::opening::PLATFORM;
 use api::seed::Seeder;
 use api::server::Running;
-use api::opening::PLATFORM;
 use ledger::AccountKey;
 use metering::requests::{MoneyKind, MoveMoney};
 use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step};

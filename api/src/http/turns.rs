@@ -91,11 +91,7 @@ impl Turns {
     ///
     /// # Errors
     /// `rate_limited`: another of this tenant is under way.
-    pub async fn next_of(
-        &self,
-        tenant: TenantId,
-        is_platform: bool,
-    ) -> Result<Turn, ApiProblem> {
+    pub async fn next_of(&self, tenant: TenantId, is_platform: bool) -> Result<Turn, ApiProblem> {
         let is_first = self
             .under_way
             .lock()
