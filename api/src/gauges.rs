@@ -1,13 +1,14 @@
 //! Measures of what is there, read when somebody asks for them or now and then: what waits in the
 //! database, its connections, the process, the disk, the newest backup.
 
-use crate::state::App;
+use crate::backups;
 use crate::watchdog;
-use crate::{backups, timekeeper};
 use metrics::gauge;
 use rating::Instant;
 use store::catalog::Standing;
 use store::schema_version;
+use web::state::App;
+use web::timekeeper;
 
 /// What waits in the database is counted this often, in seconds.
 pub const EVERY_SECS: u64 = 15;

@@ -1,30 +1,18 @@
 //! HTTP, configuration: the server is put together here.
 
-mod access;
-pub mod auth;
 pub mod backups;
-pub mod clock;
 pub mod config;
 pub mod data_dir;
 pub mod database_url;
 pub mod gauges;
-mod held;
 pub mod http;
-pub mod key_uses;
-pub mod limits;
 pub mod notifier;
 pub mod opening;
 pub mod payments_setup;
 pub mod payouts;
-pub mod problem;
-mod readiness;
 pub mod reload;
 pub mod restoration;
 pub mod seed;
 pub mod server;
-pub mod setting_values;
-pub mod slots;
-pub mod state;
-pub mod timekeeper;
 pub mod upkeep;
 pub mod watchdog;

@@ -1,20 +1,11 @@
 //! Opens the database and puts together what the server is made of.
 
-use crate::clock::{self, Clock};
 use crate::config::{Config, PayoutsMode};
 use crate::data_dir;
 use crate::database_url::Place;
-use crate::held::Held;
-use crate::http::arrivals::Arrivals;
-use crate::http::measures::{self, Measures};
-use crate::http::turns::Turns;
-use crate::key_uses::KeyUses;
-use crate::limits::Limits;
 use crate::payments_setup;
-use crate::readiness::Readiness;
-use crate::state::{App, Shared};
-use crate::timekeeper;
 use anyhow::{Context as _, bail};
+use clock::Clock;
 use metering::cache::Cache;
 use metering::directory::Directory;
 use metering::engine::Engine;
@@ -30,6 +21,15 @@ use store::postgres::{PostgresJournal, PostgresJournalOptions};
 use store::sqlite::SqliteJournal;
 use supervisor::Supervisor;
 use tenants::{ApiKey, Scope, Tenant, TenantKind};
+use web::arrivals::Arrivals;
+use web::held::Held;
+use web::key_uses::KeyUses;
+use web::limits::Limits;
+use web::measures::{self, Measures};
+use web::readiness::Readiness;
+use web::state::{App, Shared};
+use web::timekeeper;
+use web::turns::Turns;
 
 /// Kept in memory, per cache.
 const TENANTS_CACHED_MAX: usize = 131_072;

@@ -1,8 +1,8 @@
 //! Payments put together: settings, the provider, the desk.
 
-use crate::clock::{self, Clock};
 use crate::config::Config;
 use anyhow::{Context as _, bail};
+use clock::Clock;
 use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::requests::Problem;

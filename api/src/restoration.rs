@@ -1,9 +1,9 @@
-//! Looks whether a restored database was resumed, here or by another process ([`crate::held`]).
+//! Looks whether a restored database was resumed, here or by another process ([`web::held`]).
 
-use crate::state::App;
 use std::time::Duration;
 use store::catalog::CatalogError;
 use supervisor::{CancellationToken, Rounds};
+use web::state::App;
 
 /// Another process may have been told.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -3,9 +3,9 @@
 use super::Ended;
 use super::database::{Database, explained};
 use anyhow::bail;
-use api::clock::Clock;
 use api::database_url::Place;
 use api::seed::Seeder;
+use clock::Clock;
 use std::io::Write;
 use store::catalog::Catalog;
 use store::db::{Db, PostgresOptions};

@@ -349,9 +349,9 @@ fn rate(meter: &str, price: money::Rate) -> Rate {
 mod tests {
     use super::*;
     use crate::client::{Call, Endpoint};
-    use api::clock::Clock;
     use api::config::Config;
     use api::server;
+    use clock::Clock;
 
     /// Starts the demo over a directory; the server and what was printed.
     async fn demo(directory: &Path) -> (Running, String) {

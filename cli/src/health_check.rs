@@ -5,11 +5,10 @@ use super::Ended;
 use super::health_mail::Told;
 use super::{database::Database, health_payments, health_place};
 use anyhow::{Context as _, bail};
-use api::clock::{Clock, STEP_SECS_MAX};
 use api::config::MailSettings;
 use api::database_url::Place;
 use api::payments_setup::PaymentSettings;
-use api::setting_values::seconds;
+use clock::{Clock, STEP_SECS_MAX};
 use i18n::Locale;
 use notices::mail::Mailer;
 use rating::Instant;
@@ -21,6 +20,7 @@ use store::credit_look::NAMED_MAX;
 use store::db::{Db, PostgresOptions, unfit};
 use store::journal::JournalError;
 use store::sqlite::health::{CARRIED_CENTS_MAX, Health, look_at_file};
+use web::setting_values::seconds;
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]

@@ -170,7 +170,7 @@ fn counted(count: u64, what: &str) -> String {
 }
 
 /// A map that cannot be read: where, and what was expected.
-fn not_usable(refused: &api::problem::ApiProblem) -> anyhow::Error {
+fn not_usable(refused: &web::problem::ApiProblem) -> anyhow::Error {
     let problem = &refused.problem;
     let field = problem
         .field

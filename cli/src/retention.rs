@@ -3,8 +3,8 @@
 use super::Ended;
 use super::database::Database;
 use anyhow::{Context as _, bail};
-use api::clock::{self, Clock};
 use api::database_url::Place;
+use clock::Clock;
 use serde::Serialize;
 use std::io::Write;
 use store::catalog::{Actor, Catalog};

@@ -6,12 +6,12 @@ use crate::http_world::Market;
 use crate::served::{Asking, Served};
 use api::config::Config;
 use api::payments_setup::PaymentSettings;
-use api::state::App;
 use hyper::{Method, body::Bytes};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::process::{Child, Command};
+use web::state::App;
 
 struct Billed {
     market: Market,

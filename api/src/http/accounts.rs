@@ -4,24 +4,24 @@
 //! when the platform collects), `book` (what it pays a seller with that collects itself), `income`
 //! (of a reseller that collects itself), and for the platform `revenue` of each root.
 
-use crate::auth::{self, Access, MayAsk, MayRead, tenant_named};
 use crate::http::agreements::{agreement_in_force, usual_currency};
 use crate::http::entries::{self, EntryBody, StatementBody};
-use crate::http::page::{List, PageQuery, period};
-use crate::http::query::Query;
-use crate::http::turns;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, AccountKind, Balance};
 use metering::plan;
 use rating::{Cents, Currency, Instant, TenantId};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::journal::{Of, Seq};
 use tenants::{Tenant, TenantKind};
+use web::auth::{self, Access, MayAsk, MayRead, tenant_named};
+use web::page::{List, PageQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::turns;
 
 /// One account now.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

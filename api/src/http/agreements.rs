@@ -1,25 +1,25 @@
 //! `/v1/agreements`: the terms of one link. Written by a seller (or one above it), never by the
 //! buyer.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
-use crate::http::page::{List, PageQuery, period};
-use crate::http::query::Query;
 use crate::http::rate_cards::card_named;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, Balance};
 use rating::{AgreementId, Cents, Currency, Instant, TenantId};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tenants::agreement::COMMISSION_BP_DEFAULT;
 use tenants::{Agreement, Authority, Collect, OnExhausted, Pricing, Tenant, TenantKind, authority};
+use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use web::page::{List, PageQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 /// The terms of one link.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,22 +1,16 @@
 //! Taking usage back, correcting it, and rating what was kept. By a seller above the customer.
 
-use crate::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
 use crate::http::agreements::agreement_in_force;
 use crate::http::answers::{Names, Split};
 use crate::http::lacking;
-use crate::http::page::{List, PageQuery};
 use crate::http::price::usage_at;
-use crate::http::query::Query;
 use crate::http::summaries::{self, EventSummary};
-use crate::http::usage_schema::UsageEvent;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use ledger::AccountKey;
 use metering::requests::{Posted, SellerCover, VoidRequest};
+use schema::usage::UsageEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -24,6 +18,12 @@ use std::sync::Arc;
 use store::catalog::Change;
 use store::journal::{EntryQuery, Of, Seq};
 use tenants::Tenant;
+use web::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Write};
 
 const REASON_CHARS_MAX: usize = 500;
 /// Kept events tried by one request unless it says otherwise.

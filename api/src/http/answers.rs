@@ -3,18 +3,18 @@
 //! A seller's parts above the caller's own seller are not the caller's business: they are shown as
 //! that seller's. A platform key sees every part.
 
-use crate::auth::{self, Access};
-use crate::http::words;
-use crate::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
-use crate::state::App;
 use metering::lacks::Lack;
 use metering::requests::{EventAnswer, Outcome, Posted};
 use rating::{Cents, TenantId};
+use schema::words;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::journal::OpenLink;
 use tenants::Tenant;
+use web::auth::{self, Access};
+use web::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
+use web::state::App;
 
 /// One seller's part of a debit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]

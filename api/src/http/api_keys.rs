@@ -1,21 +1,20 @@
 //! `/v1/api-keys`: secrets are shown once, when they are made.
 
-use crate::auth::{self, Access, MayRead, MayWrite};
-use crate::clock;
-use crate::http::page::{List, NamedQuery, PageQuery};
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::Instant;
 use rating::ids::ApiKeyId;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use tenants::{ApiKey, Scope};
+use web::auth::{self, Access, MayRead, MayWrite};
+use web::page::{List, NamedQuery, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Write};
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

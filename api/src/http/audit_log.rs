@@ -1,16 +1,16 @@
 //! `/v1/audit-log`: who changed what, when and why.
 
-use crate::auth::{self, Access, MayRead};
-use crate::http::page::{List, PageQuery, period};
-use crate::http::query::Query;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use serde::{Deserialize, Serialize};
 use store::catalog::{AUDITED, AuditEntry, AuditFilter};
+use web::auth::{self, Access, MayRead};
+use web::page::{List, PageQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
 
 /// One change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,21 +1,21 @@
 //! `/v1/accounts/{tenant}/auto-top-up`: a balance that is topped up by itself when it falls to a
 //! threshold.
 
-use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
-use crate::http::query::Query;
-use crate::http::words;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::auto::AutoTerms;
 use rating::{Cents, Currency};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{AutoState, AutoTopUp};
 use tenants::{Tenant, TenantKind};
+use web::auth::{MayRead, MayWrite, tenant_named};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Write};
 
 /// How a balance is topped up by itself, and how that stands.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

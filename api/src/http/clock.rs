@@ -1,14 +1,14 @@
 //! `/v1/clock`: what time it is in the books, and whether the server believes its wall clock.
 
-use crate::auth::MayOperate;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
-use crate::timekeeper;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use web::auth::MayOperate;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::timekeeper;
+use web::write::{Done, Write};
 
 /// This server's clock.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

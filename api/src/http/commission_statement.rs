@@ -1,14 +1,8 @@
 //! `/v1/commissions/statement`: everything that moved a reseller's balance in one month, to the
 //! cent; `/v1/commissions/payable`: what of it can be paid out.
 
-use crate::auth::{Access, MayRead, tenant_by_id, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::entries::{self, EntryBody};
-use crate::http::page::{List, PageQuery};
-use crate::http::query::Query;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -19,11 +13,17 @@ use payments::payouts::{
     Because, CommissionAccount, Cover, Month, MonthView, Payouts, default_settings, moves,
 };
 use rating::Cents;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::catalog::{MoveKind, PayoutMethod};
 use store::journal::{JournalEntry, Seq};
 use tenants::{Tenant, TenantKind};
+use web::auth::{Access, MayRead, tenant_by_id, tenant_named};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
 
 /// Records read at once for a file.
 const CSV_ROWS_AT_ONCE: usize = 1_000;

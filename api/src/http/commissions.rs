@@ -1,12 +1,8 @@
 //! `/v1/commissions`: what a reseller earned: charges received − charges paid, and what has
 //! accrued.
 
-use crate::auth::{MayRead, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::entries::since;
-use crate::http::query::Query;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use ledger::AccountKey;
@@ -16,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use store::journal::{JournalEntry, Seq};
 use tenants::TenantKind;
+use web::auth::{MayRead, tenant_named};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -1,21 +1,21 @@
 //! `/v1/contacts`: whom to write to, in which language, and of what.
 
-use crate::auth::{self, Access, MayRead, MayWrite};
-use crate::http::page::{List, PageQuery};
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
 use crate::http::webhook_endpoints::wanted_kinds;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write, knowing};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n::Locale;
 use rating::ids::ContactId;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{Contact, ContactPatch, NoticeKind, Wanted};
+use web::auth::{self, Access, MayRead, MayWrite};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write, knowing};
 
 /// An address that is written to.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

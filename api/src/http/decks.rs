@@ -5,19 +5,11 @@
 //! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows
 //! keep the rates they had, in a full deck too.
 
-use crate::auth::{Access, MayWrite};
 use crate::http::diff;
 use crate::http::in_force::Versions;
-use crate::http::price_lists::PriceList;
 use crate::http::publication;
-use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::turns::Turn;
 use crate::http::versions::{VersionBody, beginning, doc_of, in_force, turn_for, version_made};
-use crate::http::words;
-use crate::http::write::{Done, Made, json_of, knowing, read_map};
-use crate::problem::{ApiProblem, FieldError};
-use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -26,11 +18,19 @@ use formats::input::when::DateForm;
 use rating::card::{CALL_UNIT, CardDoc};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, Quantity};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::catalog::{Actor, CardVersion, NewVersion, RateCard};
+use web::auth::{Access, MayWrite};
+use web::price_lists::PriceList;
+use web::problem::{ApiProblem, FieldError};
+use web::query::Query;
+use web::state::App;
+use web::turns::Turn;
+use web::write::{Done, Made, json_of, knowing, read_map};
 
 /// Whose prices a deck has unless it is said.
 const CALL_METER: &str = "call";

@@ -1,20 +1,20 @@
 //! `/v1/webhook-endpoints/{endpoint}/deliveries`: what was sent to an endpoint, what became of it,
 //! and again.
 
-use crate::auth::{MayRead, MayWrite};
-use crate::http::page::{List, PageQuery, PeriodQuery, period};
-use crate::http::query::Query;
 use crate::http::webhook_endpoints::visible_endpoint;
-use crate::http::words;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::ids::DeliveryId;
+use schema::words;
 use serde::Serialize;
 use store::catalog::{Delivery, DeliveryState, NoticeKind, Target};
+use web::auth::{MayRead, MayWrite};
+use web::page::{List, PageQuery, PeriodQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Write};
 
 /// One notice on its way to one endpoint.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

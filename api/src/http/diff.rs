@@ -1,11 +1,11 @@
 //! What changed between two versions of a card, rate by rate; and what such a change may not do.
 
-use crate::http::card_schema;
-use crate::problem::{ApiProblem, FieldError};
 use rating::Instant;
 use rating::card::{CardDoc, PriceModel, Rate};
+use schema::card;
 use serde::Serialize;
 use std::collections::HashMap;
+use web::problem::{ApiProblem, FieldError};
 
 /// Rates listed under each heading; the counts are of all of them.
 const LISTED_MAX: usize = 1000;
@@ -15,9 +15,9 @@ const LISTED_MAX: usize = 1000;
 pub struct ChangedRate {
     #[schema(example = "de-mobile")]
     pub key: String,
-    #[schema(value_type = card_schema::Rate)]
+    #[schema(value_type = card::Rate)]
     pub before: Rate,
-    #[schema(value_type = card_schema::Rate)]
+    #[schema(value_type = card::Rate)]
     pub after: Rate,
 }
 
@@ -26,10 +26,10 @@ pub struct ChangedRate {
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = VersionDiff)]
 pub struct DiffBody {
-    #[schema(value_type = Vec<card_schema::Rate>)]
+    #[schema(value_type = Vec<card::Rate>)]
     pub new: Vec<Rate>,
     pub changed: Vec<ChangedRate>,
-    #[schema(value_type = Vec<card_schema::Rate>)]
+    #[schema(value_type = Vec<card::Rate>)]
     pub closed: Vec<Rate>,
     pub new_count: usize,
     pub changed_count: usize,

@@ -2,13 +2,13 @@
 //! here: it works without the internet.
 
 use crate::http::document;
-use crate::state::App;
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use utoipa::openapi::OpenApi;
+use web::state::App;
 
 const PAGE: &str = include_str!("docs.html");
 const STYLE: &str = include_str!("docs.css");

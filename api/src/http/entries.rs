@@ -3,18 +3,18 @@
 //! A statement is read backwards from the present balance, in order of posting, so that its cost
 //! grows with the entries since its beginning and not with what is stored.
 
-use crate::auth::Access;
 use crate::http::summaries::customer_of;
-use crate::http::turns::Turn;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use ledger::{AccountKey, Posting};
 use rating::{Cents, Instant};
+use schema::words;
 use serde::Serialize;
 use std::collections::HashMap;
 use store::catalog::Period;
 use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
+use web::auth::Access;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::turns::Turn;
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;

@@ -1,15 +1,9 @@
 //! `/v1/usage-events/{source}/{id}`: why every cent moved. A read of what was recorded, not a
 //! recomputation. A key sees the charges of links whose buyer is in its subtree.
 
-use crate::auth::{self, Access, MayRead};
 use crate::http::answers::{Names, OpenLinkBody, Split};
-use crate::http::card_schema;
 use crate::http::lacking::{self, Today};
-use crate::http::query::Query;
 use crate::http::summaries::{customer_of, debit_of, key_of, kind_name, sees_link};
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -18,10 +12,16 @@ use metering::standing::Standing;
 use rating::card::Rate;
 use rating::usage::{Counter, CounterId, Piece};
 use rating::{Cents, Currency, Exact, TenantId, money};
+use schema::card;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::journal::{Charge, ChargePricing, EntryQuery, JournalEntry, Kind, Of, Seq};
+use web::auth::{self, Access, MayRead};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
 
 /// A usage event with everything that explains its money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -177,7 +177,7 @@ pub struct RateBody {
     pub matched_prefix: Option<String>,
     /// The rate as published: attributes, window, increments, prices.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<card_schema::Rate>)]
+    #[schema(value_type = Option<card::Rate>)]
     pub terms: Option<Rate>,
     /// The stretches of a call, each under one rate and step.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -1,19 +1,19 @@
 //! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus,
 //! with one.
 
-use crate::auth::MayMeasure;
 use crate::gauges;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
-use crate::timekeeper;
 use crate::watchdog;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
+use schema::words;
 use serde::Serialize;
 use store::schema_version;
+use web::auth::MayMeasure;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::timekeeper;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 

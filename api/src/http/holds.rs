@@ -1,21 +1,21 @@
 //! `/v1/holds`: may this usage start, and for how long? Funds are set aside along the whole chain,
 //! or not at all.
 
-use crate::auth::{self, Access, MayAsk, MayUse};
 use crate::http::price::usage_at;
-use crate::http::usage_schema::PlannedUsage;
-use crate::http::words;
-use crate::http::write::Write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ledger::{AccountKey, HoldState};
 use metering::requests::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
 use rating::{Cents, Instant, Quantity};
+use schema::usage::PlannedUsage;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use web::auth::{self, Access, MayAsk, MayUse};
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::Write;
 
 /// How often one request asks: with nothing known, with each seller's least cover, and with the
 /// exact one.

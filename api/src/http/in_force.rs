@@ -1,17 +1,17 @@
 //! Which versions of a card are in force, from when until when, and which wait for an approval from
 //! above.
 
-use crate::auth;
 use crate::http::agreements::agreements_of;
 use crate::http::versions::VersionBody;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use metering::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
 use std::sync::Arc;
 use store::catalog::{CardVersion, RateCard, VersionStatus};
 use tenants::Agreement;
+use web::auth;
+use web::problem::ApiProblem;
+use web::state::App;
 
 /// The published versions of a card, and whose approval they need now.
 #[derive(Debug)]

@@ -3,13 +3,8 @@
 //! FreeSWITCH's mod_json_cdr posts here directly (HTTP basic, the API key as password). A record
 //! that is refused is answered with its problem, so that the switch keeps it.
 
-use crate::auth::MayUse;
 use crate::http::answers::BatchBody;
-use crate::http::query;
 use crate::http::usage_events::{self, prefers_minimal};
-use crate::http::write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::extract::{Request, State};
 use axum::http::Uri;
 use axum::response::Response;
@@ -18,6 +13,11 @@ use formats::input::{self, Row, asterisk, freeswitch};
 use metering::requests::Problem;
 use rating::card::CALL_UNIT;
 use serde::Deserialize;
+use web::auth::MayUse;
+use web::problem::ApiProblem;
+use web::query;
+use web::state::App;
+use web::write;
 
 /// How the switch's records are to be read.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]

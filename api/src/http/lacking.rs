@@ -1,13 +1,13 @@
 //! What usage that is kept lacks at the moment: worked out anew when it is read, because what was
 //! missing then may be there.
 
-use crate::auth::{self, Access};
 use crate::http::summaries::sees_link;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
+use schema::words;
 use serde::Serialize;
 use store::journal::JournalEntry;
+use web::auth::{self, Access};
+use web::problem::ApiProblem;
+use web::state::App;
 
 /// What trying again would meet, by today's tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,20 +1,20 @@
 //! `/v1/meters`: what is measured. One list for the whole platform.
 
-use crate::auth::{MayOperate, MayRead};
-use crate::http::page::{List, NamedQuery, PageQuery};
-use crate::http::query::Query;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::Meter;
 use store::journal::{EntryQuery, JournalEntry, Of};
+use web::auth::{MayOperate, MayRead};
+use web::page::{List, NamedQuery, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 /// What is measured.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,13 +1,8 @@
 //! `/v1/adjustments`, and top-ups by hand: money moved by whoever collects the account's money.
 
-use crate::auth::{self, Access, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::agreements::agreement_in_force;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::Write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,10 +10,15 @@ use ledger::{AccountKey, AccountKind};
 use metering::plan;
 use metering::requests::{MoneyAnswer, MoneyKind, MoveMoney};
 use rating::{Cents, Currency};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::catalog::Change;
 use tenants::{Tenant, TenantKind};
+use web::auth::{self, Access, MayWrite, tenant_named};
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::Write;
 
 /// A correction of a balance by hand.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

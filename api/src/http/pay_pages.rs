@@ -4,8 +4,6 @@
 //! an amount and a state.
 
 use crate::http::provider_hooks;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Router;
 use axum::extract::{self, Path};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -15,6 +13,8 @@ use i18n::{Arg, Locale, say};
 use payments::abroad::DOES_NOT_FIT;
 use rating::Cents;
 use store::catalog::{Payment, TopUp, TopUpState};
+use web::problem::ApiProblem;
+use web::state::App;
 
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
 const STYLE: &str = "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:4rem \

@@ -1,11 +1,7 @@
 //! `/v1/payouts/sepa-file`: payouts by bank, as a file that a bank takes (`pain.001.001.09`).
 
-use crate::auth::MayOperate;
 use crate::http::payout_steps::{PaidBody, short};
 use crate::http::payouts::{PayoutBody, shown};
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -13,6 +9,10 @@ use jiff::civil::Date;
 use rating::ids::PayoutFileId;
 use serde::{Deserialize, Serialize};
 use store::catalog::{Actor, PayoutFile};
+use web::auth::MayOperate;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]

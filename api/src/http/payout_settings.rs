@@ -1,20 +1,20 @@
 //! `/v1/tenants/{tenant}/payout-settings` and `…/payee`: how a reseller is paid, and to where.
 
-use crate::auth::{MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
-use crate::http::words;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use hyper::Uri;
 use payments::payouts::{bank_account, default_settings};
 use rating::{Cents, Currency};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{BankAccount, PayoutMethod, PayoutSettings};
 use tenants::{Tenant, TenantKind};
+use web::auth::{MayOperate, MayRead, MayWrite, tenant_named};
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::{Done, Write};
 
 const HOLD_BACK_DAYS_MAX: u16 = 366;
 const URL_BYTES_MAX: usize = 2048;

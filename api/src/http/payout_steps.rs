@@ -1,15 +1,15 @@
 //! `/v1/payouts/{payout}/…`: what an operator does with one payout.
 
-use crate::auth::MayOperate;
 use crate::http::payouts::{PayoutBody, payout_named, shown};
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::Result as PayoutResult;
 use serde::Deserialize;
 use store::catalog::{Actor, Payout, PayoutState};
+use web::auth::MayOperate;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::{Done, Write};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 

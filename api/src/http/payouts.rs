@@ -1,24 +1,24 @@
 //! `/v1/payouts`: commission paid out. The platform's operator creates and sends; resellers read
 //! their own.
 
-use crate::auth::{self, Access, MayOperate, MayRead, tenant_named};
-use crate::http::page::{List, PageQuery, period};
 use crate::http::payout_settings::BankBody;
 use crate::http::payout_steps::short;
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::{Considered, Month, Outcome, Reason};
 use rating::ids::PayoutId;
 use rating::{Cents, Instant, TenantId};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
+use web::auth::{self, Access, MayOperate, MayRead, tenant_named};
+use web::page::{List, PageQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 /// Commission of one reseller, paid out for one period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,19 +1,19 @@
 //! `/v1/price`: what an event would cost now, by the same code as the charge. Nothing is written.
 
-use crate::auth::MayAsk;
 use crate::http::answers::Names;
 use crate::http::explain::{ExplanationBody, explained_quote};
-use crate::http::usage_schema::PlannedUsage;
-use crate::http::write::Write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use formats::input::json::{self, Defaults};
 use metering::requests::UsageEvent;
 use rating::Instant;
+use schema::usage::PlannedUsage;
 use serde::Serialize;
+use web::auth::MayAsk;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::Write;
 
 /// The price with its explanation; `balance_cents` is what would be left.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -2,14 +2,14 @@
 //! Believed for its signature over the raw bytes alone, kept, and only then answered. Bodies never
 //! reach a log.
 
-use crate::http::write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
 use payments::provider::{Hook, HookError};
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write;
 
 const SIGNATURE: &str = "stripe-signature";
 

@@ -1,8 +1,6 @@
 //! What is asked of prices when they are published, and never again: a card that is stored is read
 //! as it was.
 
-use crate::problem::{ApiProblem, FieldError};
-use crate::state::App;
 use metering::prefixes;
 use metering::prepare::FALLBACKS_MAX;
 use rating::Instant;
@@ -12,6 +10,8 @@ use rating::validate::{MISTAKES_MAX, Mistake, meters, sense};
 use rating::window::{Window, Zone};
 use std::collections::{BTreeMap, HashMap};
 use store::catalog::{LIST_ROWS_MAX, RateCard};
+use web::problem::{ApiProblem, FieldError};
+use web::state::App;
 
 /// Versions of fallback cards that are looked at.
 const FALLBACK_VERSIONS_MAX: usize = 200;

@@ -1,12 +1,6 @@
 //! `/v1/rate-cards`: a seller's price books. Their prices are in the versions.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
-use crate::http::page::{List, PageQuery};
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -14,6 +8,12 @@ use rating::{Currency, RateCardId};
 use serde::{Deserialize, Serialize};
 use store::catalog::RateCard;
 use tenants::{Tenant, TenantKind};
+use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 /// A seller's prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

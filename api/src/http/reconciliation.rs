@@ -1,13 +1,13 @@
 //! `/v1/payments/reconciliation`: the payment provider's balance against what is posted.
 
-use crate::auth::MayOperate;
-use crate::http::query::Query;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use payments::provider::{BalanceMove, MoveSum};
 use serde::{Deserialize, Serialize};
+use web::auth::MayOperate;
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
 
 const DAYS_MAX: u16 = 366;
 

@@ -1,17 +1,17 @@
 //! `/v1/restoration`: whether the database came from a backup, and what to look through before
 //! anything goes out again.
 
-use crate::auth::MayOperate;
-use crate::http::words;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
 use crate::restoration;
-use crate::state::App;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::Restoration;
+use web::auth::MayOperate;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::write::{Done, Write};
 
 /// Keys that are named.
 const KEYS_MAX: usize = 100;

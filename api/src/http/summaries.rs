@@ -1,14 +1,14 @@
 //! Usage events in lists: what happened, without why.
 
-use crate::auth::{self, Access};
 use crate::http::lacking::Today;
-use crate::http::page::List;
-use crate::http::words;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use rating::TenantId;
+use schema::words;
 use serde::Serialize;
 use store::journal::{JournalEntry, Kind};
+use web::auth::{self, Access};
+use web::page::List;
+use web::problem::ApiProblem;
+use web::state::App;
 
 /// A usage event, or what was done to one later.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

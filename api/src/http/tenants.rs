@@ -1,21 +1,20 @@
 //! `/v1/tenants`: the tree of sellers and buyers.
 
-use crate::auth::{self, Access, MayRead, MayWrite, tenant_named};
-use crate::clock;
-use crate::http::page::{List, PageQuery};
-use crate::http::query::Query;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use rating::TenantId;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{NewTenant, TenantPatch, TenantsNamed};
 use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
+use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write};
 
 /// A node of the tree.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

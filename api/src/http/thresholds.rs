@@ -1,11 +1,6 @@
 //! `/v1/accounts/{tenant}/threshold`: at which balance its contacts and endpoints are told.
 
-use crate::auth::{MayRead, MayWrite, tenant_named};
 use crate::http::accounts::{AccountQuery, currency_of};
-use crate::http::query::Query;
-use crate::http::write::{Done, Write};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,6 +8,11 @@ use rating::{Cents, Currency};
 use serde::{Deserialize, Serialize};
 use store::catalog::Threshold;
 use tenants::Tenant;
+use web::auth::{MayRead, MayWrite, tenant_named};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Write};
 
 /// When a balance counts as low, and whether it was told to be.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,16 +1,9 @@
 //! `/v1/top-ups`: money in. On a page of the payment provider, or (who collects the money by hand)
 //! booked as received.
 
-use crate::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use crate::http::accounts::currency_of;
 use crate::http::money::{MoneyBody, NewMove, account_by_hand, move_by_hand};
-use crate::http::page::{List, PageQuery, PeriodQuery, period};
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::Write;
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -19,9 +12,16 @@ use payments::refund::NewRefund;
 use payments::service::NewCheckout;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{Payment, Refund, RefundState, TopUp, TopUpState};
 use tenants::TenantKind;
+use web::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
+use web::page::{List, PageQuery, PeriodQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::Write;
 
 /// How money comes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]

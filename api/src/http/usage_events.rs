@@ -3,15 +3,8 @@
 //! Formats: plain JSON (one event, an array, `{"events": […]}`), NDJSON, CloudEvents 1.0
 //! (structured, batch, binary). One event alone is answered by itself, everything else as a batch.
 
-use crate::auth::{Access, MayRead, MayUse, tenant_named};
 use crate::http::answers::{self, Names};
-use crate::http::page::{List, PageQuery, period};
-use crate::http::query::Query;
-use crate::http::usage_schema::{CloudEvent, UsageReport};
-use crate::http::{entries, request, summaries, write};
-use crate::limits::{Allowance, Class};
-use crate::problem::ApiProblem;
-use crate::state::App;
+use crate::http::{entries, summaries};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -21,9 +14,17 @@ use formats::input::own_fields::OwnFields;
 use formats::input::{self, Parsed};
 use metering::requests::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use rating::Instant;
+use schema::usage::{CloudEvent, UsageReport};
 use serde::Deserialize;
 use store::journal::{Of, Seq};
 use summaries::EventSummary;
+use web::auth::{Access, MayRead, MayUse, tenant_named};
+use web::limits::{Allowance, Class};
+use web::page::{List, PageQuery, period};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::{request, write};
 
 /// How a body is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

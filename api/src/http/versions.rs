@@ -1,19 +1,9 @@
 //! `/v1/rate-cards/{card}/versions`: drafts are written and compared, published ones never change.
 
-use crate::auth::{self, Access, MayRead, MayWrite};
-use crate::http::card_schema::RateCardDocument;
 use crate::http::diff::{self, DiffBody};
 use crate::http::in_force::Versions;
-use crate::http::page::{List, PageQuery};
-use crate::http::price_lists::PriceList;
 use crate::http::publication;
-use crate::http::query::Query;
 use crate::http::rate_cards::{OwnerQuery, card_at};
-use crate::http::turns::{self, LARGE_BYTES, Turn};
-use crate::http::words;
-use crate::http::write::{Done, Made, Write};
-use crate::problem::{ApiProblem, FieldError};
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -22,8 +12,18 @@ use rating::card::CardDoc;
 use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
+use schema::card::RateCardDocument;
+use schema::words;
 use serde::{Deserialize, Serialize};
 use store::catalog::{Actor, CardVersion, RateCard};
+use web::auth::{self, Access, MayRead, MayWrite};
+use web::page::{List, PageQuery};
+use web::price_lists::PriceList;
+use web::problem::{ApiProblem, FieldError};
+use web::query::Query;
+use web::state::App;
+use web::turns::{self, LARGE_BYTES, Turn};
+use web::write::{Done, Made, Write};
 
 /// A version of a rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

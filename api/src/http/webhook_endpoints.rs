@@ -1,23 +1,22 @@
 //! `/v1/webhook-endpoints`: where a tenant's own programs hear of what happens. Secrets are shown
 //! once, when they are made.
 
-use crate::auth::{self, Access, MayRead, MayWrite};
-use crate::clock;
-use crate::http::page::{List, PageQuery};
-use crate::http::query::Query;
 use crate::http::tenants::at_field;
-use crate::http::words;
-use crate::http::write::{Done, Made, Write, knowing};
-use crate::problem::ApiProblem;
-use crate::state::App;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use notices::address::BadUrl;
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
+use schema::words;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::catalog::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
+use web::auth::{self, Access, MayRead, MayWrite};
+use web::page::{List, PageQuery};
+use web::problem::ApiProblem;
+use web::query::Query;
+use web::state::App;
+use web::write::{Done, Made, Write, knowing};
 
 /// A webhook endpoint, without its secret.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -5,10 +5,10 @@
 use super::deck::Deck;
 use super::events::People;
 use anyhow::Context;
-use api::clock::Clock;
 use api::config::Config;
 use api::opening;
 use api::seed::Seeder;
+use clock::Clock;
 use rating::Cents;
 use rating::card::{Aggregation, MeterTerms};
 use store::catalog::NewTenant;

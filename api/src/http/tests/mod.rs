@@ -9,17 +9,17 @@ mod reference;
 mod top_ups;
 mod writes;
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
 use crate::opening;
-use crate::state::App;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use clock::Clock;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::ServiceExt;
+use web::state::App;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 

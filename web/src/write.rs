@@ -5,8 +5,8 @@
 //! part of the transaction.
 
 use crate::access::Access;
-use crate::http::request::RequestId;
 use crate::problem::ApiProblem;
+use crate::request::RequestId;
 use crate::state::App;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};

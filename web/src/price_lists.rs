@@ -2,11 +2,11 @@
 //! bounded.
 
 use crate::access::Access;
-use crate::http::arrivals::{Arrival, PRICE_LIST_BYTES_MAX};
-use crate::http::turns::Turn;
-use crate::http::write::{Write, declared_len, not_whole, too_large};
+use crate::arrivals::{Arrival, PRICE_LIST_BYTES_MAX};
 use crate::problem::ApiProblem;
 use crate::state::App;
+use crate::turns::Turn;
+use crate::write::{Write, declared_len, not_whole, too_large};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use http_body_util::BodyExt as _;

@@ -2,13 +2,12 @@
 //! place where anything that went wrong becomes a problem+json. Never logs bodies or secrets.
 
 use crate::auth::{self, Access};
-use crate::clock;
-use crate::http::unread::watched;
 use crate::limits::{Allowance, Class};
 use crate::problem::{ApiProblem, code_of_status};
 use crate::slots::Guest;
 use crate::state::App;
 use crate::timekeeper;
+use crate::unread::watched;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;

@@ -3,8 +3,8 @@
 //! and keeps nobody else from sending.
 
 use crate::access::Access;
-use crate::http::turns::WAIT_SECS;
 use crate::problem::ApiProblem;
+use crate::turns::WAIT_SECS;
 use rating::TenantId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

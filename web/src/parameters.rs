@@ -1,6 +1,6 @@
 //! Routes that take no parameters behind the `?` refuse any: `?dry_run=true` at a route that knows
 //! none would be carried out. Those that take some refuse others themselves
-//! ([`super::query::Query`]).
+//! ([`crate::query::Query`]).
 
 use crate::problem::ApiProblem;
 use axum::extract::{MatchedPath, Request, State};

@@ -1,8 +1,8 @@
 //! Whether the database takes writes: asked with a write, at most once a second however often
 //! readiness is asked for.
 
-use crate::clock::{Clock, monotonic};
 use crate::problem::ApiProblem;
+use clock::{Clock, monotonic};
 use std::time::Duration;
 use store::catalog::Catalog;
 use tokio::sync::Mutex;

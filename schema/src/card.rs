@@ -3,7 +3,7 @@
 //! Invariant: every card that `docs/rate-card.md` shows, and what becomes of it when it is stored,
 //! reads by these types too, which refuse unknown fields: a test keeps both in step.
 
-use crate::http::words::{self, words};
+use crate::words;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utoipa::openapi::schema::{Discriminator, OneOfBuilder, Schema};
@@ -301,7 +301,7 @@ models! {
 mod tests {
     use super::*;
 
-    const PAGE: &str = include_str!("../../../docs/rate-card.md");
+    const PAGE: &str = include_str!("../../docs/rate-card.md");
 
     /// The cards of the page: blocks of JSON with rates.
     fn cards() -> impl Iterator<Item = serde_json::Value> {

@@ -1,8 +1,8 @@
 //! Reports of usage in the OpenAPI document. They are read by `formats::input`, in place and
 //! faster than by types like these.
 
-use crate::http::card_schema::Decimal;
-use crate::http::words::words;
+use crate::card::Decimal;
+use crate::words;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

@@ -43,6 +43,7 @@ macro_rules! words_of {
 }
 
 /// Words that answers are given in text.
+#[macro_export]
 macro_rules! words {
     ($($(#[$about:meta])* $name:ident { $($word:literal),+ $(,)? })+) => {$(
         $(#[$about])*
@@ -55,15 +56,13 @@ macro_rules! words {
 
         impl utoipa::PartialSchema for $name {
             fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-                $crate::http::words::listed(Self::ALL.iter().map(|&word| word.into()))
+                $crate::words::listed(Self::ALL.iter().map(|&word| word.into()))
             }
         }
 
         impl utoipa::ToSchema for $name {}
     )+};
 }
-
-pub(crate) use words;
 
 words_of! {
     AccountKind = ledger::AccountKind { Balance, Book, Income, Disputed, Revenue, External, Suspense, Expense }

@@ -5,8 +5,8 @@
 //! the database (`POST /v1/clock/accept`, or `serve --accept-clock`), or the clock is set right.
 //! Reads go on, at the time that the monotonic clock counts.
 
-use crate::clock::{self, Clock, STEP_SECS_MAX, Step};
 use crate::state::App;
+use clock::{Clock, STEP_SECS_MAX, Step};
 use metering::requests::Problem;
 use rating::TenantId;
 use std::time::Duration;

@@ -2,14 +2,14 @@
 //! caches.
 
 use crate::access::Access;
-use crate::clock::Clock;
+use crate::arrivals::Arrivals;
 use crate::held::Held;
-use crate::http::arrivals::Arrivals;
-use crate::http::measures::Measures;
-use crate::http::turns::Turns;
 use crate::key_uses::KeyUses;
 use crate::limits::Limits;
+use crate::measures::Measures;
 use crate::readiness::Readiness;
+use crate::turns::Turns;
+use clock::Clock;
 use metering::cache::Cache;
 use metering::engine::Engine;
 use metrics_exporter_prometheus::PrometheusHandle;

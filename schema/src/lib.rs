@@ -1,0 +1,6 @@
+//! What bodies look like in the OpenAPI document, whoever makes or reads them: the words that a field
+//! may have, rate cards, reports of usage. Nothing here is asked or answered.
+
+pub mod card;
+pub mod usage;
+pub mod words;
