@@ -1,0 +1,430 @@
+//! One account's side of what moved, derived from the journal: every event is an entry of its own.
+//!
+//! A statement is read backwards from the present balance, in order of posting, so that its cost
+//! grows with the entries since its beginning and not with what is stored.
+
+use crate::http::usage::summaries::customer_of;
+use ledger::{AccountKey, Posting};
+use rating::{Cents, Instant};
+use schema::words;
+use serde::Serialize;
+use std::collections::HashMap;
+use store::catalog::Period;
+use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
+use web::auth::Access;
+use web::problem::ApiProblem;
+use web::state::App;
+use web::turns::Turn;
+
+/// Entries that a statement reads at most, those after its end included.
+pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
+const READ_AT_ONCE: usize = 5_000;
+/// Events read at once that voids are about.
+const VOIDED_AT_ONCE: usize = 500;
+/// How often a statement is started over because the account moved while it was read.
+const READS_MAX: usize = 5;
+
+/// One entry.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[schema(as = Entry)]
+pub struct EntryBody {
+    /// When it was posted.
+    #[schema(format = DateTime)]
+    pub posted_at: String,
+    /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`,
+    /// `payment`, `reclassification` or `carry_settled`: what was carried of a customer below a
+    /// cent, settled when its tenant closed or its agreement ended.
+    #[schema(value_type = words::EntryKind, example = "usage")]
+    pub kind: &'static str,
+    /// Positive: into the account.
+    #[schema(example = -400)]
+    pub cents: i64,
+    /// The event's or the caller's own id.
+    #[schema(example = "0192f1")]
+    pub id: String,
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    /// Whose usage it was.
+    #[schema(example = "acme-42")]
+    pub customer: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schema(example = "call")]
+    pub meter: String,
+    /// Of a call: seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "600", format = "decimal")]
+    pub quantity: Option<String>,
+    /// When the usage began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-20T09:00:00Z", format = DateTime)]
+    pub at: Option<String>,
+    /// Where it went, as far as it is still known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "4930123456")]
+    pub destination: Option<String>,
+    /// Of a void: the event that was taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voids: Option<VoidedEvent>,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// Which event a void took back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct VoidedEvent {
+    #[schema(example = "pbx-1")]
+    pub source: String,
+    #[schema(example = "0192f1")]
+    pub id: String,
+}
+
+/// Events that records of voids are about.
+#[derive(Debug, Default)]
+pub struct Voided(HashMap<Seq, VoidedEvent>);
+
+impl Voided {
+    /// Of these records, read a few hundred at a time.
+    pub async fn by(app: &App, records: &[JournalEntry]) -> Result<Self, ApiProblem> {
+        let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
+        let seqs: Vec<Seq> = of_voids
+            .filter_map(|record| record.body.refers_to)
+            .collect();
+        let mut found = HashMap::with_capacity(seqs.len());
+        for some in seqs.chunks(VOIDED_AT_ONCE) {
+            let query = EntryQuery {
+                of: Of::Seqs(some.to_vec()),
+                after: None,
+                newest_first: false,
+                limit: some.len(),
+            };
+            for record in app.journal.read(&query).await? {
+                found.insert(
+                    record.seq,
+                    VoidedEvent {
+                        source: record.identity.source.to_string(),
+                        id: record.identity.id,
+                    },
+                );
+            }
+        }
+        Ok(Self(found))
+    }
+}
+
+/// opening + Σ entries = closing.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = Statement)]
+pub struct StatementBody {
+    #[schema(example = "acme-42")]
+    pub tenant: String,
+    #[schema(value_type = words::AccountKind, example = "balance")]
+    pub account: &'static str,
+    #[schema(example = "EUR")]
+    pub currency: &'static str,
+    #[schema(format = DateTime)]
+    pub from: String,
+    #[schema(format = DateTime)]
+    pub until: String,
+    #[schema(example = 5000)]
+    pub opening_cents: i64,
+    #[schema(example = 4600)]
+    pub closing_cents: i64,
+    /// Oldest first.
+    pub entries: Vec<EntryBody>,
+}
+
+/// Every move of a record.
+///
+/// # Errors
+/// `internal`: the record's charges are not a chain.
+pub fn postings(app: &App, record: &JournalEntry) -> Result<Vec<Posting>, ApiProblem> {
+    let mut postings: Vec<Posting> = record.body.postings.to_vec();
+    if let Some(currency) = record
+        .body
+        .currency
+        .filter(|_| !record.body.charges.is_empty())
+    {
+        let links: Vec<_> = record
+            .body
+            .charges
+            .iter()
+            .map(|charge| charge.link)
+            .collect();
+        let moves = ledger::postings_of(record.identity.root, app.platform, currency, &links)
+            .map_err(|error| ApiProblem::internal(&error))?;
+        postings.extend(moves);
+    }
+    Ok(postings)
+}
+
+/// What a record moved on one account; `None`: the record is no posting (a hold, a kept event).
+fn net(app: &App, record: &JournalEntry, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
+    if kind_name(record.kind).is_none() {
+        return Ok(None);
+    }
+    let mut sum = Cents::ZERO;
+    for posting in postings(app, record)? {
+        let moved = |cents: Cents, sum: Cents| {
+            sum.checked_add(cents)
+                .map_err(|error| ApiProblem::internal(&error))
+        };
+        if posting.to == account {
+            sum = moved(posting.cents, sum)?;
+        }
+        if posting.from == account {
+            sum = moved(Cents(-posting.cents.0), sum)?;
+        }
+    }
+    Ok(Some(sum))
+}
+
+fn kind_name(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Rated => Some("usage"),
+        Kind::RatedLater => Some("usage_rated_later"),
+        Kind::Void => Some("void"),
+        Kind::Confirmed => Some("confirmed"),
+        Kind::TopUp => Some("top_up"),
+        Kind::Adjustment => Some("adjustment"),
+        Kind::Refund => Some("refund"),
+        Kind::Dispute => Some("dispute"),
+        Kind::Payout => Some("payout"),
+        Kind::Payment => Some("payment"),
+        Kind::Reclassification => Some("reclassification"),
+        Kind::CarrySettled => Some("carry_settled"),
+        Kind::Unrated
+        | Kind::HoldPlaced
+        | Kind::HoldExtended
+        | Kind::HoldReleased
+        | Kind::HoldExpired => None,
+    }
+}
+
+/// The entry of a record on an account, if it has one.
+pub async fn of_record(
+    app: &App,
+    record: &JournalEntry,
+    account: AccountKey,
+    voided: &Voided,
+) -> Result<Option<EntryBody>, ApiProblem> {
+    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else {
+        return Ok(None);
+    };
+    let is_usage = !record.body.meter.is_empty();
+    let destination = record
+        .personal
+        .as_ref()
+        .and_then(|personal| personal.destination.as_ref());
+    Ok(Some(EntryBody {
+        posted_at: record.received_at.to_string(),
+        kind,
+        cents: cents.0,
+        id: record.identity.id.clone(),
+        source: record.identity.source.to_string(),
+        customer: customer_of(app, record).await?,
+        meter: record.body.meter.to_string(),
+        quantity: is_usage.then(|| record.body.quantity.to_string()),
+        at: is_usage.then(|| record.at.to_string()),
+        destination: destination.map(ToString::to_string),
+        voids: record
+            .body
+            .refers_to
+            .filter(|_| record.kind == Kind::Void)
+            .and_then(|seq| voided.0.get(&seq).cloned()),
+        reason: record.body.reason.clone(),
+    }))
+}
+
+/// Records of one list that came in within a period, newest first, at most `limit`.
+///
+/// # Errors
+/// What the journal says.
+pub async fn within(
+    app: &App,
+    of: Of,
+    period: Period,
+    after: Option<Seq>,
+    limit: usize,
+) -> Result<Vec<JournalEntry>, ApiProblem> {
+    let (from, until) = (
+        period.from.unwrap_or(Instant::MIN),
+        period.until.unwrap_or(Instant::MAX),
+    );
+    let mut query = EntryQuery {
+        of,
+        after,
+        newest_first: true,
+        limit,
+    };
+    let mut found = app.journal.read(&query).await?;
+    if let Some(later) = found
+        .first()
+        .filter(|record| record.received_at >= until)
+        .map(|record| record.seq)
+    {
+        query.after = Some(first_since(app, &query.of, until, later).await?);
+        found = app.journal.read(&query).await?;
+    }
+    found.truncate(found.partition_point(|record| record.received_at >= from));
+    Ok(found)
+}
+
+/// The first record of a list that came in at `since` or later, as `later` did: they lie in the
+/// order in which they came in, so each look halves what is between.
+async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<Seq, ApiProblem> {
+    let read = async |after, newest_first| {
+        let query = EntryQuery {
+            of: of.clone(),
+            after,
+            newest_first,
+            limit: 1,
+        };
+        Ok::<_, ApiProblem>(app.journal.read(&query).await?.into_iter().next())
+    };
+    // What lies up to `before` came in earlier.
+    let mut before = read(None, false)
+        .await?
+        .map_or(0, |oldest| oldest.seq.0 - 1);
+    let mut first = later.0;
+    while first - before > 1 {
+        let middle = before + (first - before) / 2;
+        match read(Some(Seq(middle + 1)), true).await? {
+            Some(record) if record.received_at >= since => first = record.seq.0,
+            _ => before = middle,
+        }
+    }
+    Ok(Seq(first))
+}
+
+/// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes
+/// a turn.
+///
+/// # Errors
+/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`]; `rate_limited`: another of this tenant's is
+/// under way.
+pub async fn since(
+    app: &App,
+    access: &Access,
+    account: AccountKey,
+    from: Instant,
+    turn: &mut Option<Turn>,
+) -> Result<Vec<JournalEntry>, ApiProblem> {
+    let mut found: Vec<JournalEntry> = Vec::new();
+    loop {
+        let after: Option<Seq> = found.last().map(|record| record.seq);
+        let page = app
+            .journal
+            .read(&EntryQuery {
+                of: Of::Account(account),
+                after,
+                newest_first: true,
+                limit: READ_AT_ONCE,
+            })
+            .await?;
+        let whole = page.len() == READ_AT_ONCE;
+        let before = found.len();
+        found.extend(
+            page.into_iter()
+                .take_while(|record| record.received_at >= from),
+        );
+        if !whole || found.len() < before + READ_AT_ONCE {
+            return Ok(found);
+        }
+        if turn.is_none() {
+            *turn = Some(app.reading_turns.next(access).await?);
+        }
+        if found.len() > STATEMENT_ENTRIES_MAX {
+            return Err(ApiProblem::new(
+                "period_too_long",
+                format!(
+                    "more than {STATEMENT_ENTRIES_MAX} entries since then: choose a later \
+                        beginning, or page through the entries"
+                ),
+            ));
+        }
+    }
+}
+
+/// Reads until the account stood still for as long as the reading took.
+pub async fn statement(
+    app: &App,
+    access: &Access,
+    (tenant, kind): (&str, &'static str),
+    account: AccountKey,
+    (from, until): (Instant, Instant),
+) -> Result<(StatementBody, Option<Turn>), ApiProblem> {
+    let mut turn = None;
+    for _ in 0..READS_MAX {
+        let newest = newest_seq(app, account).await?;
+        let present = app.engine.balance(account).await?.posted;
+        let records = since(app, access, account, from, &mut turn).await?;
+        if newest_seq(app, account).await? == newest {
+            return Ok((
+                of_records(
+                    app,
+                    (tenant, kind),
+                    account,
+                    (from, until),
+                    present,
+                    &records,
+                )
+                .await?,
+                turn,
+            ));
+        }
+    }
+    Err(ApiProblem::unavailable(
+        &"the account kept moving while its statement was read",
+    ))
+}
+
+async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiProblem> {
+    let query = EntryQuery {
+        of: Of::Account(account),
+        after: None,
+        newest_first: true,
+        limit: 1,
+    };
+    Ok(app
+        .journal
+        .read(&query)
+        .await?
+        .first()
+        .map(|record| record.seq))
+}
+
+async fn of_records(
+    app: &App,
+    (tenant, kind): (&str, &'static str),
+    account: AccountKey,
+    (from, until): (Instant, Instant),
+    present: Cents,
+    newest_first: &[JournalEntry],
+) -> Result<StatementBody, ApiProblem> {
+    let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
+    let (mut closing, mut opening) = (present, present);
+    let mut entries = Vec::new();
+    let voided = Voided::by(app, newest_first).await?;
+    for record in newest_first {
+        let Some(entry) = of_record(app, record, account, &voided).await? else {
+            continue;
+        };
+        opening = opening.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+        if record.received_at >= until {
+            closing = closing.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+        } else {
+            entries.push(entry);
+        }
+    }
+    entries.reverse();
+    Ok(StatementBody {
+        tenant: tenant.to_owned(),
+        account: kind,
+        currency: account.currency.code(),
+        from: from.to_string(),
+        until: until.to_string(),
+        opening_cents: opening.0,
+        closing_cents: closing.0,
+        entries,
+    })
+}
