@@ -12,6 +12,7 @@ use metering::engine::Engine;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rating::TenantId;
 use rating::ids::ApiKeyId;
+use reports::sources::Sources;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::catalog::{Actor, Catalog, NewTenant, Platform};
@@ -83,6 +84,13 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     let (payments, payouts, stripe) =
         payments_setup::put_together(config, &catalog, &engine, &clock, platform).await?;
     payments.hold_charges(held.is_held());
+    let sources = Sources::new(
+        engine.clone(),
+        catalog.clone(),
+        payouts.clone(),
+        platform,
+        &generation,
+    );
     // What begins at 0 needs the recorder.
     let metrics = metrics_handle()?;
     let data_dir = match config.database()? {
@@ -98,8 +106,7 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
         limits: Limits::new(&config.limits),
         keys: Cache::new(KEYS_CACHED_MAX, &generation),
         tenants_by_name: Cache::new(TENANTS_CACHED_MAX, &generation),
-        tenants_by_id: Cache::new(TENANTS_CACHED_MAX, &generation),
-        agreements: Cache::new(TENANTS_CACHED_MAX, &generation),
+        sources,
         platform,
         reach: config.reach(),
         clock,

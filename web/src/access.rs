@@ -2,6 +2,7 @@
 
 use crate::problem::ApiProblem;
 use metering::requests::Caller;
+use reports::sources::Reader;
 use tenants::{ApiKey, Authority, Scope, Tenant, TenantKind};
 
 /// A valid key and the tenant at the top of its subtree.
@@ -18,6 +19,13 @@ impl Access {
             root: self.key.root,
             scope: self.key.scope,
             key: Some(self.key.id),
+        }
+    }
+    /// Of reports.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            caller: self.caller(),
+            tenant: &self.tenant,
         }
     }
     pub fn is_platform_admin(&self) -> bool {

@@ -162,8 +162,7 @@ pub async fn tenant_named(
 
 /// A tenant by id, seen or not: for showing its external id.
 pub async fn tenant_by_id(app: &App, id: TenantId) -> Result<Arc<Tenant>, ApiProblem> {
-    let read = async { Ok::<_, ApiProblem>(app.catalog.tenant(id).await?.map(Arc::new)) };
-    found(app.tenants_by_id.get_or_read(id, read).await?)
+    Ok(app.sources.tenant(id).await?)
 }
 
 /// The tenant that a call names; the key's own if it names none.

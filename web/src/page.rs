@@ -3,12 +3,13 @@
 
 use crate::problem::ApiProblem;
 use rating::Instant;
-use serde::{Deserialize, Serialize};
-use store::catalog::{Page, Period};
+use schema::list::CURSOR;
+pub use schema::list::List;
+use serde::Deserialize;
+use store::catalog::Period;
 
 pub const PAGE_ROWS_DEFAULT: usize = 50;
 pub const PAGE_ROWS_MAX: usize = 1000;
-const CURSOR: &str = "cur";
 
 /// Where a page starts and how long it is.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
@@ -94,56 +95,6 @@ pub struct NamedQuery {
     /// Rows of the page: 1 to 1000, 50 unless given.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
-}
-
-/// One page of a list.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-pub struct List<T> {
-    pub data: Vec<T>,
-    pub has_more: bool,
-    /// Present when there is more: the `cursor` of the next page.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub next_cursor: Option<String>,
-}
-
-impl<T> List<T> {
-    /// `last` is the position of the last row.
-    pub fn new(data: Vec<T>, has_more: bool, last: Option<i64>) -> Self {
-        let next_cursor = last
-            .filter(|_| has_more)
-            .map(|position| rating::ids::encode(CURSOR, position));
-        Self {
-            data,
-            has_more,
-            next_cursor,
-        }
-    }
-
-    /// Rows as they were found, each as its reader sees it.
-    ///
-    /// # Errors
-    /// What `show` says of a row.
-    pub async fn shown<R, F: Future<Output = Result<T, ApiProblem>>>(
-        found: Page<R>,
-        position: impl Fn(&R) -> i64,
-        show: impl Fn(R) -> F,
-    ) -> Result<Self, ApiProblem> {
-        let last = found.data.last().map(position);
-        let mut data = Vec::with_capacity(found.data.len());
-        for row in found.data {
-            data.push(show(row).await?);
-        }
-        Ok(Self::new(data, found.has_more, last))
-    }
-
-    /// A list that is never longer than one page.
-    pub fn whole(data: Vec<T>) -> Self {
-        Self {
-            data,
-            has_more: false,
-            next_cursor: None,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -546,6 +546,29 @@ impl From<payouts::Error> for ApiProblem {
     }
 }
 
+impl From<reports::error::Error> for ApiProblem {
+    fn from(error: reports::error::Error) -> Self {
+        use reports::error::Error;
+        let text = error.to_string();
+        match error {
+            Error::Catalog(error) => error.into(),
+            Error::Journal(error) => error.into(),
+            Error::Engine(problem) => problem.into(),
+            Error::Payouts(error) => error.into(),
+            Error::Chain(_) | Error::Overflow(_) => Self::internal(&text),
+            Error::SumTooLarge => Self::sum_too_large(),
+            Error::NoTenant => Self::not_found("tenant"),
+            Error::Currency(_) => Self::field("invalid_field", "currency", text),
+            Error::NoCurrency => Self::field("missing_field", "currency", text),
+            Error::NoAccount => Self::field("invalid_field", "account", text),
+            Error::NoReseller => Self::field("invalid_field", "reseller", text),
+            Error::BeforeRecords(_) => Self::field("before_records", "from", text),
+            Error::PeriodTooLong { .. } => Self::new("period_too_long", text),
+            Error::Restless => Self::unavailable(&text),
+        }
+    }
+}
+
 impl From<JournalError> for ApiProblem {
     fn from(error: JournalError) -> Self {
         match error {

@@ -18,13 +18,14 @@ use payments::payouts::Payouts;
 use payments::service::PaymentService;
 use payments::stripe::Stripe;
 use rating::TenantId;
+use reports::sources::Sources;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::catalog::Catalog;
 use store::journal::Journal;
 use supervisor::Supervisor;
-use tenants::{Agreement, Tenant, TenantKind};
+use tenants::{Tenant, TenantKind};
 
 /// Cheap to clone; one per server.
 #[derive(Debug, Clone)]
@@ -41,9 +42,8 @@ pub struct Shared {
     pub keys: Cache<[u8; 32], Arc<Access>>,
     /// By the tenant of the key that asks and the name it used.
     pub tenants_by_name: Cache<(TenantId, String), Arc<Tenant>>,
-    pub tenants_by_id: Cache<TenantId, Arc<Tenant>>,
-    /// By buyer.
-    pub agreements: Cache<TenantId, Arc<Vec<Agreement>>>,
+    /// Of reports, and of who has which terms.
+    pub sources: Sources,
     pub platform: TenantId,
     /// Where webhooks may go.
     pub reach: Reach,

@@ -1,7 +1,5 @@
 //! `/v1/adjustments`, and top-ups by hand: money moved by whoever collects the account's money.
 
-use crate::http::balances::accounts::currency_of;
-use crate::http::prices::agreements::agreement_in_force;
 use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::State;
@@ -74,7 +72,11 @@ pub async fn account_by_hand(
             "no agreement is in force that says whose money this tenant's is",
         )
     };
-    let terms = agreement_in_force(app, tenant.id).await?.ok_or_else(none)?;
+    let terms = app
+        .sources
+        .agreement_in_force(tenant.id, app.clock.now())
+        .await?
+        .ok_or_else(none)?;
     if currency.is_some_and(|currency| currency != terms.currency) {
         let detail = format!("the agreement in force is in {}", terms.currency);
         return Err(ApiProblem::field(
@@ -104,7 +106,10 @@ async fn account_to_settle(
     let account = AccountKey {
         tenant: tenant.id,
         kind,
-        currency: currency_of(app, tenant, asked.currency.as_deref()).await?,
+        currency: app
+            .sources
+            .currency_of(tenant, asked.currency.as_deref(), app.clock.now())
+            .await?,
     };
     let posted = i128::from(app.engine.balance(account).await?.posted.0);
     let after = posted + i128::from(asked.cents);
@@ -132,7 +137,11 @@ async fn account_of(
     asked: &NewMove,
 ) -> Result<AccountKey, ApiProblem> {
     let currency = match &asked.currency {
-        Some(_) => Some(currency_of(app, tenant, asked.currency.as_deref()).await?),
+        Some(_) => Some(
+            app.sources
+                .currency_of(tenant, asked.currency.as_deref(), app.clock.now())
+                .await?,
+        ),
         None => None,
     };
     let paying = account_by_hand(app, access, tenant, currency).await;

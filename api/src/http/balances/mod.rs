@@ -2,7 +2,6 @@
 
 pub mod accounts;
 pub mod adjustments;
-pub mod entries;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,6 +1,6 @@
 //! `/v1/accounts/{tenant}/threshold`: at which balance its contacts and endpoints are told.
 
-use crate::http::balances::accounts::{AccountQuery, currency_of};
+use crate::http::balances::accounts::AccountQuery;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -74,7 +74,10 @@ pub async fn get_threshold(
     Query(query): Query<AccountQuery>,
 ) -> Result<Json<ThresholdBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
-    let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
+    let currency = app
+        .sources
+        .currency_of(&tenant, query.currency.as_deref(), app.clock.now())
+        .await?;
     let threshold = app
         .catalog_of(&key)
         .threshold(tenant.root, tenant.id, currency)
@@ -94,7 +97,10 @@ pub async fn set_threshold(
     let (app, key) = (&app, &key);
     let tenant = &*tenant_named(app, key, &name).await?;
     let new: NewThresholdBody = write.read()?;
-    let currency = currency_of(app, tenant, new.currency.as_deref()).await?;
+    let currency = app
+        .sources
+        .currency_of(tenant, new.currency.as_deref(), app.clock.now())
+        .await?;
     let work = |actor| async move {
         let threshold = app
             .catalog

@@ -1,7 +1,7 @@
 //! `/v1/accounts/{tenant}/auto-top-up`: a balance that is topped up by itself when it falls to a
 //! threshold.
 
-use crate::http::balances::accounts::{AccountQuery, currency_of};
+use crate::http::balances::accounts::AccountQuery;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -94,7 +94,10 @@ pub async fn get_auto_top_up(
     Query(query): Query<AccountQuery>,
 ) -> Result<Json<AutoBody>, ApiProblem> {
     let tenant = tenant_named(&app, &key, &name).await?;
-    let currency = currency_of(&app, &tenant, query.currency.as_deref()).await?;
+    let currency = app
+        .sources
+        .currency_of(&tenant, query.currency.as_deref(), app.clock.now())
+        .await?;
     let found = app
         .catalog_of(&key)
         .auto_top_up(tenant.id, currency)
@@ -128,7 +131,10 @@ pub async fn set_auto_top_up(
     if new.enabled {
         app.payments.payer(tenant).await?;
     }
-    let currency: Currency = currency_of(app, tenant, new.currency.as_deref()).await?;
+    let currency: Currency = app
+        .sources
+        .currency_of(tenant, new.currency.as_deref(), app.clock.now())
+        .await?;
     let terms = AutoTerms {
         is_on: new.enabled,
         threshold: Cents(new.threshold_cents),

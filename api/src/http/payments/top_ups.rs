@@ -1,7 +1,6 @@
 //! `/v1/top-ups`: money in. On a page of the payment provider, or (who collects the money by hand)
 //! booked as received.
 
-use crate::http::balances::accounts::currency_of;
 use crate::http::balances::adjustments::{MoneyBody, NewMove, account_by_hand, move_by_hand};
 use crate::http::tenants::tenant::at_field;
 use axum::Json;
@@ -298,7 +297,10 @@ pub async fn create_top_up(
     let checkout = NewCheckout {
         tenant: &tenant,
         cents: Cents(new.cents),
-        currency: currency_of(&app, &tenant, new.currency.as_deref()).await?,
+        currency: app
+            .sources
+            .currency_of(&tenant, new.currency.as_deref(), app.clock.now())
+            .await?,
         locale: locale(new.locale)?,
         success_url: web_address("success_url", new.success_url)?,
         cancel_url: web_address("cancel_url", new.cancel_url)?,

@@ -2,7 +2,6 @@
 //! their own.
 
 use crate::http::payouts::settings::BankBody;
-use crate::http::payouts::steps::short;
 use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
@@ -19,6 +18,8 @@ use web::problem::ApiProblem;
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};
+
+const REFERENCE_CHARS_MAX: usize = 140;
 
 /// Commission of one reseller, paid out for one period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -170,6 +171,21 @@ pub async fn shown(app: &App, payout: &Payout) -> Result<PayoutBody, ApiProblem>
         created_at: payout.created_at.to_string(),
         paid_at: payout.paid_at.map(|at| at.to_string()),
     })
+}
+
+/// 1 to 140 characters without control characters.
+pub fn short(field: &'static str, text: &str) -> Result<String, ApiProblem> {
+    let text = text.trim();
+    let ok = (1..=REFERENCE_CHARS_MAX).contains(&text.chars().count())
+        && !text.chars().any(char::is_control);
+    let expected = || {
+        ApiProblem::field(
+            "invalid_field",
+            field,
+            format!("expected 1 to {REFERENCE_CHARS_MAX} printable characters"),
+        )
+    };
+    ok.then(|| text.to_owned()).ok_or_else(expected)
 }
 
 /// A payout of a path, in the key's subtree.

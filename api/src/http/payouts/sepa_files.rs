@@ -1,7 +1,7 @@
 //! `/v1/payouts/sepa-file`: payouts by bank, as a file that a bank takes (`pain.001.001.09`).
 
-use crate::http::payouts::payout::{PayoutBody, shown};
-use crate::http::payouts::steps::{PaidBody, short};
+use crate::http::payouts::payout::{PayoutBody, short, shown};
+use crate::http::payouts::steps::PaidBody;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};

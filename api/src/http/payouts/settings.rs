@@ -1,6 +1,5 @@
 //! `/v1/tenants/{tenant}/payout-settings` and `…/payee`: how a reseller is paid, and to where.
 
-use crate::http::balances::accounts::currency_of;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -168,7 +167,11 @@ async fn settings_of(
     }
     let currency = match tenant.kind {
         TenantKind::Platform => Currency::EUR,
-        _ => currency_of(app, tenant, None).await?,
+        _ => {
+            app.sources
+                .currency_of(tenant, None, app.clock.now())
+                .await?
+        }
     };
     Ok(default_settings(tenant, currency, method))
 }

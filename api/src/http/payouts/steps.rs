@@ -1,6 +1,6 @@
 //! `/v1/payouts/{payout}/…`: what an operator does with one payout.
 
-use crate::http::payouts::payout::{PayoutBody, payout_named, shown};
+use crate::http::payouts::payout::{PayoutBody, payout_named, short, shown};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::payouts::Result as PayoutResult;
@@ -10,8 +10,6 @@ use web::auth::MayOperate;
 use web::problem::ApiProblem;
 use web::state::App;
 use web::write::{Done, Write};
-
-const REFERENCE_CHARS_MAX: usize = 140;
 
 /// How it was paid.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
@@ -28,21 +26,6 @@ pub struct PaidBody {
 #[schema(example = json!({"reason": "returned: account closed"}))]
 pub struct WhyBody {
     pub reason: String,
-}
-
-/// 1 to 140 characters without control characters.
-pub fn short(field: &'static str, text: &str) -> Result<String, ApiProblem> {
-    let text = text.trim();
-    let ok = (1..=REFERENCE_CHARS_MAX).contains(&text.chars().count())
-        && !text.chars().any(char::is_control);
-    let expected = || {
-        ApiProblem::field(
-            "invalid_field",
-            field,
-            format!("expected 1 to {REFERENCE_CHARS_MAX} printable characters"),
-        )
-    };
-    ok.then(|| text.to_owned()).ok_or_else(expected)
 }
 
 async fn step<F: Future<Output = PayoutResult<Payout>>>(

@@ -7,11 +7,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, Balance};
-use rating::{AgreementId, Cents, Currency, Instant, TenantId};
+use rating::{AgreementId, Cents, Currency, Instant};
 use schema::words;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use tenants::agreement::COMMISSION_BP_DEFAULT;
 use tenants::{Agreement, Authority, Collect, OnExhausted, Pricing, Tenant, TenantKind, authority};
 use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
@@ -147,35 +146,6 @@ pub struct AgreementsQuery {
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
-}
-
-/// Every agreement of a buyer, past and future.
-pub async fn agreements_of(app: &App, buyer: TenantId) -> Result<Arc<Vec<Agreement>>, ApiProblem> {
-    let read =
-        async { Ok::<_, ApiProblem>(Some(Arc::new(app.catalog.agreements_of(&[buyer]).await?))) };
-    Ok(app
-        .agreements
-        .get_or_read(buyer, read)
-        .await?
-        .unwrap_or_default())
-}
-
-/// The buyer's agreement in force now. There is no other that says whose money it is.
-pub async fn agreement_in_force(
-    app: &App,
-    buyer: TenantId,
-) -> Result<Option<Agreement>, ApiProblem> {
-    let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
-    Ok(agreements.iter().find(|terms| terms.in_force(now)).cloned())
-}
-
-/// The currency to show a buyer's accounts in: of its agreement in force, else of its latest.
-pub async fn usual_currency(app: &App, buyer: TenantId) -> Result<Option<Currency>, ApiProblem> {
-    let (agreements, now) = (agreements_of(app, buyer).await?, app.clock.now());
-    let present = agreements.iter().find(|terms| terms.in_force(now));
-    Ok(present
-        .or_else(|| agreements.iter().max_by_key(|terms| terms.from))
-        .map(|terms| terms.currency))
 }
 
 async fn shown(app: &App, key: &Access, terms: &Agreement) -> Result<AgreementBody, ApiProblem> {

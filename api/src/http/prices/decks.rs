@@ -6,12 +6,10 @@
 //! keep the rates they had, in a full deck too.
 
 use crate::http::prices::diff;
-use crate::http::prices::in_force::Versions;
+use crate::http::prices::in_force::{VersionBody, Versions};
 use crate::http::prices::publication;
 use crate::http::prices::rate_cards::{OwnerQuery, card_at};
-use crate::http::prices::versions::{
-    VersionBody, beginning, doc_of, in_force, turn_for, version_made,
-};
+use crate::http::prices::versions::{beginning, doc_of, in_force, turn_for, version_made};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

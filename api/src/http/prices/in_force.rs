@@ -1,17 +1,62 @@
 //! Which versions of a card are in force, from when until when, and which wait for an approval from
 //! above.
 
-use crate::http::prices::agreements::agreements_of;
-use crate::http::prices::versions::VersionBody;
 use metering::plan;
 use rating::card::CardDoc;
 use rating::{Instant, TenantId};
+use schema::card::RateCardDocument;
+use schema::words;
+use serde::Serialize;
 use std::sync::Arc;
 use store::catalog::{CardVersion, RateCard, VersionStatus};
 use tenants::Agreement;
 use web::auth;
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, FieldError};
 use web::state::App;
+
+/// A version of a rate card.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[schema(as = CardVersion)]
+pub struct VersionBody {
+    #[schema(example = "ver_0dks8xn2a4m1c")]
+    pub id: String,
+    /// 1, 2, 3 … within its card.
+    #[schema(example = 1)]
+    pub number: i64,
+    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission,
+    /// which counts for nothing until a seller above has approved it (since `published_at`).
+    #[schema(value_type = words::CardVersionStatus, example = "published")]
+    pub status: &'static str,
+    /// In force from here until the next published version is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub effective_from: Option<String>,
+    /// Exclusive: where the next one begins that counts. In the past for a version that was
+    /// published behind the present one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub effective_until: Option<String>,
+    /// Whether it is the one in force now; not of drafts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_force: Option<bool>,
+    /// While it awaits an approval: the number of the version that is in force now. Absent: none,
+    /// and usage is kept as `card_not_approved`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = 1)]
+    pub in_force_instead: Option<i64>,
+    #[schema(format = DateTime)]
+    pub created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub published_at: Option<String>,
+    /// The prices; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<RateCardDocument>)]
+    pub card: Option<CardDoc>,
+    /// When it is published: what it says that has no effect yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<FieldError>,
+}
 
 /// The published versions of a card, and whose approval they need now.
 #[derive(Debug)]
@@ -101,7 +146,7 @@ async fn approvers(
         .rev()
         .filter(|tenant| **tenant != app.platform)
     {
-        let terms = agreements_of(app, *buyer).await?;
+        let terms = app.sources.agreements_of(*buyer).await?;
         let present = terms.iter().find(|terms| terms.in_force(now));
         let next = || {
             terms

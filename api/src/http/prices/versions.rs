@@ -1,7 +1,7 @@
 //! `/v1/rate-cards/{card}/versions`: drafts are written and compared, published ones never change.
 
 use crate::http::prices::diff::{self, DiffBody};
-use crate::http::prices::in_force::Versions;
+use crate::http::prices::in_force::{VersionBody, Versions};
 use crate::http::prices::publication;
 use crate::http::prices::rate_cards::{OwnerQuery, card_at};
 use axum::Json;
@@ -13,61 +13,16 @@ use rating::compile::CompiledCard;
 use rating::validate::parse_card;
 use rating::{CardVersionId, Instant};
 use schema::card::RateCardDocument;
-use schema::words;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::catalog::{Actor, CardVersion, RateCard};
 use web::auth::{self, Access, MayRead, MayWrite};
 use web::page::{List, PageQuery};
 use web::price_lists::PriceList;
-use web::problem::{ApiProblem, FieldError};
+use web::problem::ApiProblem;
 use web::query::Query;
 use web::state::App;
 use web::turns::{self, LARGE_BYTES, Turn};
 use web::write::{Done, Made, Write};
-
-/// A version of a rate card.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
-#[schema(as = CardVersion)]
-pub struct VersionBody {
-    #[schema(example = "ver_0dks8xn2a4m1c")]
-    pub id: String,
-    /// 1, 2, 3 … within its card.
-    #[schema(example = 1)]
-    pub number: i64,
-    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission,
-    /// which counts for nothing until a seller above has approved it (since `published_at`).
-    #[schema(value_type = words::CardVersionStatus, example = "published")]
-    pub status: &'static str,
-    /// In force from here until the next published version is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub effective_from: Option<String>,
-    /// Exclusive: where the next one begins that counts. In the past for a version that was
-    /// published behind the present one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub effective_until: Option<String>,
-    /// Whether it is the one in force now; not of drafts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub in_force: Option<bool>,
-    /// While it awaits an approval: the number of the version that is in force now. Absent: none,
-    /// and usage is kept as `card_not_approved`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = 1)]
-    pub in_force_instead: Option<i64>,
-    #[schema(format = DateTime)]
-    pub created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub published_at: Option<String>,
-    /// The prices; not in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<RateCardDocument>)]
-    pub card: Option<CardDoc>,
-    /// When it is published: what it says that has no effect yet.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<FieldError>,
-}
 
 /// When a version takes effect.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

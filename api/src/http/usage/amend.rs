@@ -1,22 +1,21 @@
 //! Taking usage back, correcting it, and rating what was kept. By a seller above the customer.
 
-use crate::http::prices::agreements::agreement_in_force;
-use crate::http::usage::answers::{Names, Split};
-use crate::http::usage::lacking;
 use crate::http::usage::price::usage_at;
-use crate::http::usage::summaries::{self, EventSummary};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use ledger::AccountKey;
 use metering::requests::{Posted, SellerCover, VoidRequest};
+use reports::names::{Names, Split};
+use reports::summaries::EventSummary;
+use reports::unrated;
 use schema::usage::UsageEvent;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 use store::catalog::Change;
-use store::journal::{EntryQuery, Of, Seq};
+use store::journal::{Of, Seq};
 use tenants::Tenant;
 use web::auth::{self, Access, MayRead, MayUse, MayWrite, tenant_named};
 use web::page::{List, PageQuery};
@@ -120,7 +119,10 @@ async fn request(
 
 /// What a seller below the platform can pay with: not with commission that it withholds.
 async fn own_cover(app: &App, access: &Access) -> Result<Option<SellerCover>, ApiProblem> {
-    let terms = agreement_in_force(app, access.key.tenant).await?;
+    let terms = app
+        .sources
+        .agreement_in_force(access.key.tenant, app.clock.now())
+        .await?;
     let Some(terms) = terms.filter(|terms| terms.credit_limit.is_some()) else {
         return Ok(None);
     };
@@ -168,7 +170,12 @@ async fn answer(
         .into_iter()
         .flatten()
         .flat_map(|posted| posted.splits.iter().map(|(tenant, _)| *tenant));
-    let names = Names::of(app, access, parts.collect::<Vec<_>>().into_iter()).await?;
+    let names = Names::of(
+        &app.sources,
+        &access.reader(),
+        parts.collect::<Vec<_>>().into_iter(),
+    )
+    .await?;
     let [void, event] = [&amended.void, &amended.event]
         .map(|posted| posted.as_ref().map(|posted| moved(&names, posted)));
     Ok(Json(AmendedBody { void, event }).into_response())
@@ -223,12 +230,6 @@ pub struct UnratedQuery {
     pub limit: Option<usize>,
 }
 
-/// Steps in which a subtree's events are looked for among its root's.
-const LOOKS_MAX: usize = 20;
-
-/// Events of a page whose lacks are worked out before others have their turn.
-const LACKS_AT_ONCE: usize = 32;
-
 /// List usage that is kept without a price, and what it lacks now
 ///
 /// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more`
@@ -249,42 +250,10 @@ pub async fn list_unrated(
         None if key.key.tenant == app.platform => Of::EveryUnrated,
         None => Of::Unrated(key.key.root),
     };
-    let mut after = page.after()?.map(Seq);
-    let mut data = Vec::new();
-    for _ in 0..LOOKS_MAX {
-        let found = app
-            .journal
-            .read(&EntryQuery {
-                of: of.clone(),
-                after,
-                newest_first: false,
-                limit: limit + 1,
-            })
-            .await?;
-        let has_more = found.len() > limit;
-        for record in found.iter().take(limit) {
-            if data.len() == limit {
-                return Ok(Json(List::new(data, true, after.map(|seq| seq.0))));
-            }
-            after = Some(record.seq);
-            if key.sees(&*auth::tenant_by_id(&app, record.tenant).await?) {
-                if data.len() % LACKS_AT_ONCE == LACKS_AT_ONCE - 1 {
-                    // A long page must not keep others waiting.
-                    tokio::task::yield_now().await;
-                }
-                let now = Some(lacking::today(&app, &key, record).await?);
-                data.extend(
-                    summaries::summary(&app, &key, record)
-                        .await?
-                        .map(|summary| EventSummary { now, ..summary }),
-                );
-            }
-        }
-        if !has_more {
-            return Ok(Json(List::new(data, false, None)));
-        }
-    }
-    Ok(Json(List::new(data, true, after.map(|seq| seq.0))))
+    let after = page.after()?.map(Seq);
+    Ok(Json(
+        unrated::unrated(&app.sources, &key.reader(), of, after, limit).await?,
+    ))
 }
 
 #[derive(Debug, Deserialize, utoipa::ToSchema)]

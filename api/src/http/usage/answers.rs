@@ -1,49 +1,13 @@
 //! What ingest answers, written straight from the engine's answers into bytes.
-//!
-//! A seller's parts above the caller's own seller are not the caller's business: they are shown as
-//! that seller's. A platform key sees every part.
 
 use metering::lacks::Lack;
 use metering::requests::{EventAnswer, Outcome, Posted};
-use rating::{Cents, TenantId};
+use rating::TenantId;
+use reports::names::{Names, OpenLinkBody, Split};
 use schema::words;
 use serde::Serialize;
-use std::collections::HashMap;
-use std::sync::Arc;
 use store::journal::OpenLink;
-use tenants::Tenant;
-use web::auth::{self, Access};
-use web::problem::{ApiProblem, FieldError, ProblemBody, problem_body};
-use web::state::App;
-
-/// One seller's part of a debit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-pub struct Split<'a> {
-    /// External id.
-    #[schema(example = "muster-telecom")]
-    pub tenant: &'a str,
-    #[schema(example = 100)]
-    pub cents: i64,
-}
-
-/// A link that is not charged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[schema(as = OpenLink)]
-pub struct OpenLinkBody<'a> {
-    /// Who buys on it: an external id.
-    #[schema(example = "acme-42")]
-    pub buyer: &'a str,
-    #[schema(example = "no_agreement")]
-    pub reason: &'a str,
-    /// What it lacks, in words. Only in the answer to whoever reports.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "the agreement begins at 2026-11-20T09:00:00Z")]
-    pub detail: Option<&'a str>,
-    /// From when on it has what it lacks.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(format = DateTime)]
-    pub begins_at: Option<String>,
-}
+use web::problem::{FieldError, ProblemBody, problem_body};
 
 /// The answer to one event.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -132,186 +96,65 @@ pub enum UsageAnswer<'a> {
 
 const NO_ERRORS: &[FieldError] = &[];
 
-/// External ids of the tenants that an answer names, and what the caller may see of the sellers.
-#[derive(Debug)]
-pub struct Names {
-    tenants: HashMap<TenantId, Arc<Tenant>>,
-    /// Sellers above the caller's own seller.
-    hidden: Vec<TenantId>,
-    /// The caller's own seller, who stands for them.
-    seller: Option<TenantId>,
+fn partly<'a>(
+    names: &'a Names,
+    id: &'a str,
+    posted: &Posted,
+    open: &'a [OpenLink],
+    lacks: &'a [Lack],
+) -> EventBody<'a> {
+    let body = posted_body(names, id, "partly_rated", posted);
+    let own_is_open = open.iter().any(|open| open.buyer == posted.customer);
+    EventBody {
+        balance_cents: body.balance_cents.filter(|_| !own_is_open),
+        reason: open.first().map(|open| open.reason.as_str()),
+        detail: open
+            .first()
+            .and_then(|open| names.detail(lacks, &open.reason)),
+        open: names.explained(open, lacks),
+        ..body
+    }
 }
 
-impl Names {
-    /// # Errors
-    /// The records cannot be read.
-    pub async fn of(
-        app: &App,
-        access: &Access,
-        ids: impl Iterator<Item = TenantId>,
-    ) -> Result<Self, ApiProblem> {
-        let above = access
-            .tenant
-            .path
-            .split_last()
-            .map_or(&[][..], |(_own, above)| above);
-        let (seller, hidden) = above
-            .split_last()
-            .map_or((None, &[][..]), |(seller, hidden)| (Some(*seller), hidden));
-        let mut names = Self {
-            tenants: HashMap::new(),
-            hidden: hidden.to_vec(),
-            seller,
-        };
-        for id in ids.chain(seller) {
-            if let std::collections::hash_map::Entry::Vacant(place) = names.tenants.entry(id) {
-                place.insert(auth::tenant_by_id(app, id).await?);
-            }
-        }
-        Ok(names)
+pub fn event<'a>(names: &'a Names, answer: &'a EventAnswer) -> EventBody<'a> {
+    let id = answer.id.as_str();
+    match &answer.outcome {
+        Outcome::Rated(posted) => posted_body(names, id, "rated", posted),
+        Outcome::PartlyRated { posted, open, .. } => partly(names, id, posted, open, &answer.lacks),
+        Outcome::Duplicate(posted) if answer.voided => EventBody {
+            voided: true,
+            debit_cents: None,
+            splits: None,
+            ..posted_body(names, id, "duplicate", posted)
+        },
+        Outcome::Duplicate(posted) => posted_body(names, id, "duplicate", posted),
+        Outcome::Unrated { reason, .. } => EventBody {
+            reason: Some(reason),
+            detail: names.detail(&answer.lacks, reason),
+            open: names.lacking(&answer.lacks),
+            ..bare(id, "unrated")
+        },
+        Outcome::Rejected(problem) => EventBody {
+            problem: Some(problem_body(problem, NO_ERRORS, None)),
+            ..bare(id, "rejected")
+        },
     }
+}
 
-    pub fn external_id(&self, id: TenantId) -> &str {
-        self.tenants
-            .get(&id)
-            .map_or("", |tenant| tenant.external_id.as_str())
-    }
-
-    /// The parts as the caller may see them.
-    pub fn splits(&self, parts: &[(TenantId, Cents)]) -> Vec<Split<'_>> {
-        let mut shown: Vec<(TenantId, i64)> = Vec::with_capacity(parts.len());
-        for &(tenant, cents) in parts {
-            let tenant = if self.hidden.contains(&tenant) {
-                self.seller.unwrap_or(tenant)
-            } else {
-                tenant
-            };
-            match shown.last_mut().filter(|(last, _)| *last == tenant) {
-                Some((_, sum)) => *sum = sum.saturating_add(cents.0),
-                None => shown.push((tenant, cents.0)),
-            }
-        }
-        shown
-            .into_iter()
-            .map(|(tenant, cents)| Split {
-                tenant: self.external_id(tenant),
-                cents,
-            })
-            .collect()
-    }
-
-    /// Whether the caller may see the link of this buyer on a chain of its own: it buys there, or
-    /// somebody below does.
-    pub fn sees_link(&self, buyer: TenantId) -> bool {
-        self.seller != Some(buyer) && !self.hidden.contains(&buyer)
-    }
-
-    /// Links that the caller may see.
-    pub fn open<'a>(&'a self, open: &'a [OpenLink]) -> Vec<OpenLinkBody<'a>> {
-        let seen = open.iter().filter(|open| self.sees_link(open.buyer));
-        seen.map(|open| OpenLinkBody {
-            buyer: self.external_id(open.buyer),
-            reason: &open.reason,
-            detail: None,
-            begins_at: None,
-        })
-        .collect()
-    }
-
-    /// What links lack that the caller may see.
-    fn lacking<'a>(&'a self, lacks: &'a [Lack]) -> Vec<OpenLinkBody<'a>> {
-        let seen = lacks
-            .iter()
-            .filter_map(|lack| Some((lack.buyer.filter(|buyer| self.sees_link(*buyer))?, lack)));
-        let shown = |(buyer, lack): (TenantId, &'a Lack)| OpenLinkBody {
-            buyer: self.external_id(buyer),
-            reason: lack.reason,
-            detail: Some(&lack.detail),
-            begins_at: lack.begins_at.map(|at| at.to_string()),
-        };
-        seen.map(shown).collect()
-    }
-
-    /// Open links, with what is known of them.
-    fn explained<'a>(&'a self, open: &'a [OpenLink], lacks: &'a [Lack]) -> Vec<OpenLinkBody<'a>> {
-        let mut shown = self.lacking(lacks);
-        let mut links = self.open(open);
-        for link in &mut links {
-            let known = shown
-                .iter_mut()
-                .find(|known| known.buyer == link.buyer && known.reason == link.reason);
-            if let Some(known) = known {
-                (link.detail, link.begins_at) = (known.detail, known.begins_at.take());
-            }
-        }
-        links
-    }
-
-    /// Of the link that the reason is about, if the caller may see it.
-    fn detail<'a>(&self, lacks: &'a [Lack], reason: &str) -> Option<&'a str> {
-        let seen = |lack: &&Lack| {
-            lack.reason == reason && lack.buyer.is_none_or(|buyer| self.sees_link(buyer))
-        };
-        lacks.iter().find(seen).map(|lack| lack.detail.as_str())
-    }
-
-    fn partly<'a>(
-        &'a self,
-        id: &'a str,
-        posted: &Posted,
-        open: &'a [OpenLink],
-        lacks: &'a [Lack],
-    ) -> EventBody<'a> {
-        let body = self.posted(id, "partly_rated", posted);
-        let own_is_open = open.iter().any(|open| open.buyer == posted.customer);
-        EventBody {
-            balance_cents: body.balance_cents.filter(|_| !own_is_open),
-            reason: open.first().map(|open| open.reason.as_str()),
-            detail: open
-                .first()
-                .and_then(|open| self.detail(lacks, &open.reason)),
-            open: self.explained(open, lacks),
-            ..body
-        }
-    }
-
-    pub fn event<'a>(&'a self, answer: &'a EventAnswer) -> EventBody<'a> {
-        let id = answer.id.as_str();
-        match &answer.outcome {
-            Outcome::Rated(posted) => self.posted(id, "rated", posted),
-            Outcome::PartlyRated { posted, open, .. } => {
-                self.partly(id, posted, open, &answer.lacks)
-            }
-            Outcome::Duplicate(posted) if answer.voided => EventBody {
-                voided: true,
-                debit_cents: None,
-                splits: None,
-                ..self.posted(id, "duplicate", posted)
-            },
-            Outcome::Duplicate(posted) => self.posted(id, "duplicate", posted),
-            Outcome::Unrated { reason, .. } => EventBody {
-                reason: Some(reason),
-                detail: self.detail(&answer.lacks, reason),
-                open: self.lacking(&answer.lacks),
-                ..bare(id, "unrated")
-            },
-            Outcome::Rejected(problem) => EventBody {
-                problem: Some(problem_body(problem, NO_ERRORS, None)),
-                ..bare(id, "rejected")
-            },
-        }
-    }
-
-    fn posted<'a>(&'a self, id: &'a str, status: &'static str, posted: &Posted) -> EventBody<'a> {
-        EventBody {
-            currency: Some(posted.currency.code()),
-            debit_cents: Some(posted.debit.0),
-            splits: Some(self.splits(&posted.splits)),
-            balance_cents: Some(posted.balance.0),
-            over_hold_cents: posted.over_hold.map(|cents| cents.0),
-            overruled: posted.overruled.is_some(),
-            ..bare(id, status)
-        }
+fn posted_body<'a>(
+    names: &'a Names,
+    id: &'a str,
+    status: &'static str,
+    posted: &Posted,
+) -> EventBody<'a> {
+    EventBody {
+        currency: Some(posted.currency.code()),
+        debit_cents: Some(posted.debit.0),
+        splits: Some(names.splits(&posted.splits)),
+        balance_cents: Some(posted.balance.0),
+        over_hold_cents: posted.over_hold.map(|cents| cents.0),
+        overruled: posted.overruled.is_some(),
+        ..bare(id, status)
     }
 }
 
@@ -378,7 +221,7 @@ pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) ->
     let data = answers
         .iter()
         .filter(|answer| !minimal || failed(answer))
-        .map(|answer| names.event(answer))
+        .map(|answer| event(names, answer))
         .collect();
     BatchBody {
         data,
@@ -390,9 +233,11 @@ pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) ->
 mod tests {
     use super::*;
     use metering::requests::Problem;
-    use rating::{Currency, Instant};
+    use rating::{Cents, Currency, Instant};
+    use std::collections::HashMap;
+    use std::sync::Arc;
     use store::journal::Seq;
-    use tenants::TenantKind;
+    use tenants::{Tenant, TenantKind};
 
     const PLATFORM: TenantId = TenantId(1);
     const MUSTER: TenantId = TenantId(2);
@@ -454,7 +299,7 @@ mod tests {
     #[test]
     fn the_reference_call_is_answered_as_documented() {
         let answer = rated(&[(PLATFORM, 300), (MUSTER, 100)]);
-        let text = serde_json::to_string(&names(None, &[]).event(&answer)).unwrap();
+        let text = serde_json::to_string(&event(&names(None, &[]), &answer)).unwrap();
         assert_eq!(
             text,
             r#"{"id":"0192f1","status":"rated","currency":"EUR","debit_cents":400,"splits":[{"tenant":"platform","cents":300},{"tenant":"muster-telecom","cents":100}],"balance_cents":4600}"#
@@ -465,7 +310,7 @@ mod tests {
     fn parts_above_ones_own_seller_are_shown_as_the_sellers() {
         let answer = rated(&[(PLATFORM, 200), (MUSTER, 100), (SUB, 100)]);
         let shown = |names: &Names| {
-            let body = names.event(&answer);
+            let body = event(names, &answer);
             body.splits
                 .unwrap_or_default()
                 .iter()

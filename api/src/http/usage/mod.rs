@@ -4,9 +4,7 @@ pub mod amend;
 pub mod answers;
 pub mod explain;
 pub mod ingest;
-pub mod lacking;
 pub mod price;
-pub mod summaries;
 pub mod usage_events;
 
 use utoipa_axum::router::OpenApiRouter;

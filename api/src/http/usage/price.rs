@@ -1,13 +1,13 @@
 //! `/v1/price`: what an event would cost now, by the same code as the charge. Nothing is written.
 
-use crate::http::usage::answers::Names;
-use crate::http::usage::explain::{ExplanationBody, explained_quote};
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use formats::input::json::{self, Defaults};
 use metering::requests::UsageEvent;
 use rating::Instant;
+use reports::explain::{ExplanationBody, explained_quote};
+use reports::names::Names;
 use schema::usage::PlannedUsage;
 use serde::Serialize;
 use web::auth::MayAsk;
@@ -55,13 +55,14 @@ pub async fn price(
             usage_at(text, "price", Some(app.clock.now()))?,
         )
         .await?;
+    let (sources, reader) = (&app.sources, &key.reader());
     let names = Names::of(
-        &app,
-        &key,
+        sources,
+        reader,
         quote.posted.splits.iter().map(|(tenant, _)| *tenant),
     )
     .await?;
-    let mut explanation = explained_quote(&app, &key, quote.record).await?;
+    let mut explanation = explained_quote(sources, reader, quote.record).await?;
     explanation.splits = names.splits(&quote.posted.splits);
     Ok(Json(PriceBody {
         explanation,

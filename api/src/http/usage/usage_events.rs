@@ -3,9 +3,7 @@
 //! Formats: plain JSON (one event, an array, `{"events": […]}`), NDJSON, CloudEvents 1.0
 //! (structured, batch, binary). One event alone is answered by itself, everything else as a batch.
 
-use crate::http::balances::entries;
-use crate::http::usage::answers::{self, Names};
-use crate::http::usage::summaries;
+use crate::http::usage::answers;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Request, State};
@@ -15,10 +13,12 @@ use formats::input::own_fields::OwnFields;
 use formats::input::{self, Parsed};
 use metering::requests::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
 use rating::Instant;
+use reports::names::Names;
+use reports::summaries::EventSummary;
+use reports::{entries, summaries};
 use schema::usage::{CloudEvent, UsageReport};
 use serde::Deserialize;
 use store::journal::{Of, Seq};
-use summaries::EventSummary;
 use web::auth::{Access, MayRead, MayUse, tenant_named};
 use web::limits::{Allowance, Class};
 use web::page::{List, PageQuery, period};
@@ -175,7 +175,7 @@ async fn ingest(
     let allowance = request::take(app, Class::Usage, access, events.len())?;
     let answers = app.engine.ingest(&access.caller(), events).await?;
     count(app, &answers);
-    let names = Names::of(app, access, answers::sellers(&answers)).await?;
+    let names = Names::of(&app.sources, &access.reader(), answers::sellers(&answers)).await?;
     let response = match answers.as_slice() {
         [only] if single && !minimal => one(&names, only)?,
         answers => json(StatusCode::OK, &answers::batch(&names, answers, minimal))?,
@@ -212,7 +212,7 @@ pub async fn ingest_records(
     {
         return Err(problem.clone().into());
     }
-    let names = Names::of(app, access, answers::sellers(&answers)).await?;
+    let names = Names::of(&app.sources, &access.reader(), answers::sellers(&answers)).await?;
     let mut body = answers::batch(&names, &answers, minimal);
     body.counts.skipped = skipped;
     Ok(marked(json(StatusCode::OK, &body)?, allowance, minimal))
@@ -236,7 +236,7 @@ fn one(names: &Names, answer: &EventAnswer) -> Result<Response, ApiProblem> {
         Outcome::PartlyRated { .. } | Outcome::Unrated { .. } => StatusCode::ACCEPTED,
         Outcome::Rejected(problem) => return Err(problem.clone().into()),
     };
-    json(status, &names.event(answer))
+    json(status, &answers::event(names, answer))
 }
 
 fn json<T: serde::Serialize>(status: StatusCode, body: &T) -> Result<Response, ApiProblem> {
@@ -315,8 +315,17 @@ pub async fn list_usage(
         page.after()?.map(Seq),
         page.limit()?,
     );
-    let records = entries::within(&app, Of::Customer(customer), period, after, limit + 1).await?;
-    Ok(Json(summaries::page(&app, &key, records, limit).await?))
+    let records = entries::within(
+        &app.sources,
+        Of::Customer(customer),
+        period,
+        after,
+        limit + 1,
+    )
+    .await?;
+    Ok(Json(
+        summaries::page(&app.sources, &key.reader(), records, limit).await?,
+    ))
 }
 
 #[cfg(test)]

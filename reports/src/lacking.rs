@@ -1,13 +1,11 @@
 //! What usage that is kept lacks at the moment: worked out anew when it is read, because what was
 //! missing then may be there.
 
-use crate::http::usage::summaries::sees_link;
+use crate::error::Error;
+use crate::sources::{Reader, Sources};
 use schema::words;
 use serde::Serialize;
 use store::journal::JournalEntry;
-use web::auth::{self, Access};
-use web::problem::ApiProblem;
-use web::state::App;
 
 /// What trying again would meet, by today's tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -46,8 +44,12 @@ pub struct LackBody {
 }
 
 /// What a kept event lacks now, as far as the key may know.
-pub async fn today(app: &App, access: &Access, record: &JournalEntry) -> Result<Today, ApiProblem> {
-    let lacks = app.engine.lacking(&access.caller(), record).await?;
+pub async fn today(
+    sources: &Sources,
+    reader: &Reader<'_>,
+    record: &JournalEntry,
+) -> Result<Today, Error> {
+    let lacks = sources.engine.lacking(&reader.caller, record).await?;
     let Some(first) = lacks.first() else {
         return Ok(Today {
             status: "priced",
@@ -60,10 +62,10 @@ pub async fn today(app: &App, access: &Access, record: &JournalEntry) -> Result<
     let (mut detail, mut open) = (None, Vec::new());
     for lack in lacks {
         if let Some(buyer) = lack.buyer {
-            if !sees_link(app, access.key.tenant, buyer).await? {
+            if !sources.sees_link(reader, buyer).await? {
                 continue;
             }
-            let buyer = auth::tenant_by_id(app, buyer).await?.external_id.clone();
+            let buyer = sources.tenant(buyer).await?.external_id.clone();
             let begins_at = lack.begins_at.map(|at| at.to_string());
             open.push(LackBody {
                 buyer,

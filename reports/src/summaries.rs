@@ -1,14 +1,12 @@
 //! Usage events in lists: what happened, without why.
 
-use crate::http::usage::lacking::Today;
-use rating::TenantId;
+use crate::error::Error;
+use crate::lacking::Today;
+use crate::sources::{Reader, Sources};
+use schema::list::List;
 use schema::words;
 use serde::Serialize;
 use store::journal::{JournalEntry, Kind};
-use web::auth::{self, Access};
-use web::page::List;
-use web::problem::ApiProblem;
-use web::state::App;
 
 /// A usage event, or what was done to one later.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -77,17 +75,17 @@ pub fn debit_of(record: &JournalEntry) -> Option<i64> {
 /// The key of whose request a record came, told to those who see whose it was. Whoever has usage
 /// rated again may be farther above than who reported it: only the platform is told.
 pub async fn key_of(
-    app: &App,
-    access: &Access,
+    sources: &Sources,
+    reader: &Reader<'_>,
     record: &JournalEntry,
-) -> Result<Option<String>, ApiProblem> {
+) -> Result<Option<String>, Error> {
     let Some(key) = record.body.trail.key else {
         return Ok(None);
     };
     let is_seen = match record.identity.reporter {
-        _ if access.key.tenant == app.platform => true,
+        _ if reader.caller.tenant == sources.platform => true,
         Some(reporter) if record.kind != Kind::RatedLater => {
-            access.sees(&*auth::tenant_by_id(app, reporter).await?)
+            reader.sees(&*sources.tenant(reporter).await?)
         }
         _ => false,
     };
@@ -95,10 +93,10 @@ pub async fn key_of(
 }
 
 pub async fn summary(
-    app: &App,
-    access: &Access,
+    sources: &Sources,
+    reader: &Reader<'_>,
     record: &JournalEntry,
-) -> Result<Option<EventSummary>, ApiProblem> {
+) -> Result<Option<EventSummary>, Error> {
     let Some(kind) = kind_name(record.kind) else {
         return Ok(None);
     };
@@ -111,8 +109,8 @@ pub async fn summary(
         id: record.identity.id.clone(),
         source: record.identity.source.to_string(),
         kind,
-        api_key: key_of(app, access, record).await?,
-        customer: customer_of(app, record).await?,
+        api_key: key_of(sources, reader, record).await?,
+        customer: customer_of(sources, record).await?,
         meter: record.body.meter.to_string(),
         quantity: record.body.quantity.to_string(),
         at: record.at.to_string(),
@@ -125,42 +123,30 @@ pub async fn summary(
 }
 
 /// External id, or the name as sent.
-pub async fn customer_of(app: &App, record: &JournalEntry) -> Result<String, ApiProblem> {
+pub async fn customer_of(sources: &Sources, record: &JournalEntry) -> Result<String, Error> {
     match record
         .personal
         .as_ref()
         .and_then(|personal| personal.customer_hint.clone())
     {
         Some(hint) => Ok(hint.into()),
-        None => Ok(auth::tenant_by_id(app, record.tenant)
-            .await?
-            .external_id
-            .clone()),
+        None => Ok(sources.tenant(record.tenant).await?.external_id.clone()),
     }
 }
 
 /// From records read with one more than `limit`.
 pub async fn page(
-    app: &App,
-    access: &Access,
+    sources: &Sources,
+    reader: &Reader<'_>,
     mut records: Vec<JournalEntry>,
     limit: usize,
-) -> Result<List<EventSummary>, ApiProblem> {
+) -> Result<List<EventSummary>, Error> {
     let has_more = records.len() > limit;
     records.truncate(limit);
     let last = records.last().map(|record| record.seq.0);
     let mut data = Vec::with_capacity(records.len());
     for record in &records {
-        data.extend(summary(app, access, record).await?);
+        data.extend(summary(sources, reader, record).await?);
     }
     Ok(List::new(data, has_more, last))
-}
-
-/// Whether a key of `caller` may see the link that a charge is of: it buys there, or somebody below
-/// does.
-pub async fn sees_link(app: &App, caller: TenantId, buyer: TenantId) -> Result<bool, ApiProblem> {
-    Ok(tenants::visible(
-        caller,
-        &auth::tenant_by_id(app, buyer).await?.path,
-    ))
 }

@@ -3,18 +3,18 @@
 //! A statement is read backwards from the present balance, in order of posting, so that its cost
 //! grows with the entries since its beginning and not with what is stored.
 
-use crate::http::usage::summaries::customer_of;
+use crate::error::Error;
+use crate::sources::Sources;
+use crate::summaries::customer_of;
 use ledger::{AccountKey, Posting};
 use rating::{Cents, Instant};
+use schema::list::List;
 use schema::words;
 use serde::Serialize;
 use std::collections::HashMap;
 use store::catalog::Period;
 use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
-use web::auth::Access;
-use web::problem::ApiProblem;
-use web::state::App;
-use web::turns::Turn;
+use tenants::Tenant;
 
 /// Entries that a statement reads at most, those after its end included.
 pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
@@ -84,7 +84,7 @@ pub struct Voided(HashMap<Seq, VoidedEvent>);
 
 impl Voided {
     /// Of these records, read a few hundred at a time.
-    pub async fn by(app: &App, records: &[JournalEntry]) -> Result<Self, ApiProblem> {
+    pub async fn by(sources: &Sources, records: &[JournalEntry]) -> Result<Self, Error> {
         let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
         let seqs: Vec<Seq> = of_voids
             .filter_map(|record| record.body.refers_to)
@@ -97,7 +97,7 @@ impl Voided {
                 newest_first: false,
                 limit: some.len(),
             };
-            for record in app.journal.read(&query).await? {
+            for record in sources.journal.read(&query).await? {
                 found.insert(
                     record.seq,
                     VoidedEvent {
@@ -137,7 +137,7 @@ pub struct StatementBody {
 ///
 /// # Errors
 /// `internal`: the record's charges are not a chain.
-pub fn postings(app: &App, record: &JournalEntry) -> Result<Vec<Posting>, ApiProblem> {
+pub fn postings(sources: &Sources, record: &JournalEntry) -> Result<Vec<Posting>, Error> {
     let mut postings: Vec<Posting> = record.body.postings.to_vec();
     if let Some(currency) = record
         .body
@@ -150,24 +150,24 @@ pub fn postings(app: &App, record: &JournalEntry) -> Result<Vec<Posting>, ApiPro
             .iter()
             .map(|charge| charge.link)
             .collect();
-        let moves = ledger::postings_of(record.identity.root, app.platform, currency, &links)
-            .map_err(|error| ApiProblem::internal(&error))?;
+        let moves = ledger::postings_of(record.identity.root, sources.platform, currency, &links)?;
         postings.extend(moves);
     }
     Ok(postings)
 }
 
 /// What a record moved on one account; `None`: the record is no posting (a hold, a kept event).
-fn net(app: &App, record: &JournalEntry, account: AccountKey) -> Result<Option<Cents>, ApiProblem> {
+fn net(
+    sources: &Sources,
+    record: &JournalEntry,
+    account: AccountKey,
+) -> Result<Option<Cents>, Error> {
     if kind_name(record.kind).is_none() {
         return Ok(None);
     }
     let mut sum = Cents::ZERO;
-    for posting in postings(app, record)? {
-        let moved = |cents: Cents, sum: Cents| {
-            sum.checked_add(cents)
-                .map_err(|error| ApiProblem::internal(&error))
-        };
+    for posting in postings(sources, record)? {
+        let moved = |cents: Cents, sum: Cents| sum.checked_add(cents);
         if posting.to == account {
             sum = moved(posting.cents, sum)?;
         }
@@ -202,12 +202,12 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
 
 /// The entry of a record on an account, if it has one.
 pub async fn of_record(
-    app: &App,
+    sources: &Sources,
     record: &JournalEntry,
     account: AccountKey,
     voided: &Voided,
-) -> Result<Option<EntryBody>, ApiProblem> {
-    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(app, record, account)?) else {
+) -> Result<Option<EntryBody>, Error> {
+    let (Some(kind), Some(cents)) = (kind_name(record.kind), net(sources, record, account)?) else {
         return Ok(None);
     };
     let is_usage = !record.body.meter.is_empty();
@@ -221,7 +221,7 @@ pub async fn of_record(
         cents: cents.0,
         id: record.identity.id.clone(),
         source: record.identity.source.to_string(),
-        customer: customer_of(app, record).await?,
+        customer: customer_of(sources, record).await?,
         meter: record.body.meter.to_string(),
         quantity: is_usage.then(|| record.body.quantity.to_string()),
         at: is_usage.then(|| record.at.to_string()),
@@ -240,12 +240,12 @@ pub async fn of_record(
 /// # Errors
 /// What the journal says.
 pub async fn within(
-    app: &App,
+    sources: &Sources,
     of: Of,
     period: Period,
     after: Option<Seq>,
     limit: usize,
-) -> Result<Vec<JournalEntry>, ApiProblem> {
+) -> Result<Vec<JournalEntry>, Error> {
     let (from, until) = (
         period.from.unwrap_or(Instant::MIN),
         period.until.unwrap_or(Instant::MAX),
@@ -256,22 +256,45 @@ pub async fn within(
         newest_first: true,
         limit,
     };
-    let mut found = app.journal.read(&query).await?;
+    let mut found = sources.journal.read(&query).await?;
     if let Some(later) = found
         .first()
         .filter(|record| record.received_at >= until)
         .map(|record| record.seq)
     {
-        query.after = Some(first_since(app, &query.of, until, later).await?);
-        found = app.journal.read(&query).await?;
+        query.after = Some(first_since(sources, &query.of, until, later).await?);
+        found = sources.journal.read(&query).await?;
     }
     found.truncate(found.partition_point(|record| record.received_at >= from));
     Ok(found)
 }
 
+/// A page of an account's entries, newest first.
+///
+/// # Errors
+/// What the journal says.
+pub async fn page(
+    sources: &Sources,
+    account: AccountKey,
+    period: Period,
+    after: Option<Seq>,
+    limit: usize,
+) -> Result<List<EntryBody>, Error> {
+    let records = within(sources, Of::Account(account), period, after, limit + 1).await?;
+    let has_more = records.len() > limit;
+    let shown = &records[..records.len().min(limit)];
+    let mut data = Vec::with_capacity(shown.len());
+    let voided = Voided::by(sources, shown).await?;
+    for record in shown {
+        data.extend(of_record(sources, record, account, &voided).await?);
+    }
+    let last = shown.last().map(|record| record.seq.0);
+    Ok(List::new(data, has_more, last))
+}
+
 /// The first record of a list that came in at `since` or later, as `later` did: they lie in the
 /// order in which they came in, so each look halves what is between.
-async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<Seq, ApiProblem> {
+async fn first_since(sources: &Sources, of: &Of, since: Instant, later: Seq) -> Result<Seq, Error> {
     let read = async |after, newest_first| {
         let query = EntryQuery {
             of: of.clone(),
@@ -279,7 +302,7 @@ async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<S
             newest_first,
             limit: 1,
         };
-        Ok::<_, ApiProblem>(app.journal.read(&query).await?.into_iter().next())
+        Ok::<_, Error>(sources.journal.read(&query).await?.into_iter().next())
     };
     // What lies up to `before` came in earlier.
     let mut before = read(None, false)
@@ -297,22 +320,21 @@ async fn first_since(app: &App, of: &Of, since: Instant, later: Seq) -> Result<S
 }
 
 /// Records of an account posted at `from` or later, newest first. Beyond one page of them it takes
-/// a turn.
+/// a turn: `next` gives one, `turn` keeps it for as long as what is read is held.
 ///
 /// # Errors
-/// `period_too_long` beyond [`STATEMENT_ENTRIES_MAX`]; `rate_limited`: another of this tenant's is
-/// under way.
-pub async fn since(
-    app: &App,
-    access: &Access,
+/// [`Error::PeriodTooLong`] beyond [`STATEMENT_ENTRIES_MAX`]; what `next` says.
+pub async fn since<T, E: From<Error>, F: Future<Output = Result<T, E>>>(
+    sources: &Sources,
     account: AccountKey,
     from: Instant,
-    turn: &mut Option<Turn>,
-) -> Result<Vec<JournalEntry>, ApiProblem> {
+    turn: &mut Option<T>,
+    next: impl Fn() -> F,
+) -> Result<Vec<JournalEntry>, E> {
     let mut found: Vec<JournalEntry> = Vec::new();
     loop {
         let after: Option<Seq> = found.last().map(|record| record.seq);
-        let page = app
+        let page = sources
             .journal
             .read(&EntryQuery {
                 of: Of::Account(account),
@@ -320,7 +342,8 @@ pub async fn since(
                 newest_first: true,
                 limit: READ_AT_ONCE,
             })
-            .await?;
+            .await
+            .map_err(Error::from)?;
         let whole = page.len() == READ_AT_ONCE;
         let before = found.len();
         found.extend(
@@ -331,61 +354,58 @@ pub async fn since(
             return Ok(found);
         }
         if turn.is_none() {
-            *turn = Some(app.reading_turns.next(access).await?);
+            *turn = Some(next().await?);
         }
         if found.len() > STATEMENT_ENTRIES_MAX {
-            return Err(ApiProblem::new(
-                "period_too_long",
-                format!(
-                    "more than {STATEMENT_ENTRIES_MAX} entries since then: choose a later \
-                        beginning, or page through the entries"
-                ),
-            ));
+            return Err(Error::PeriodTooLong {
+                max: STATEMENT_ENTRIES_MAX,
+            }
+            .into());
         }
     }
 }
 
-/// Reads until the account stood still for as long as the reading took.
-pub async fn statement(
-    app: &App,
-    access: &Access,
-    (tenant, kind): (&str, &'static str),
+/// The statement of an account, and the turn that it took. Reads until the account stood still for
+/// as long as the reading took.
+///
+/// # Errors
+/// As [`since`]; [`Error::Restless`].
+pub async fn statement<T, E: From<Error>, F: Future<Output = Result<T, E>>>(
+    sources: &Sources,
+    tenant: &Tenant,
     account: AccountKey,
     (from, until): (Instant, Instant),
-) -> Result<(StatementBody, Option<Turn>), ApiProblem> {
+    next: impl Fn() -> F,
+) -> Result<(StatementBody, Option<T>), E> {
+    let beginning = sources.journal.beginning(tenant.root).await;
+    if let Some(beginning) = beginning.map_err(Error::from)?
+        && from < beginning.from
+    {
+        return Err(Error::BeforeRecords(beginning.from).into());
+    }
     let mut turn = None;
     for _ in 0..READS_MAX {
-        let newest = newest_seq(app, account).await?;
-        let present = app.engine.balance(account).await?.posted;
-        let records = since(app, access, account, from, &mut turn).await?;
-        if newest_seq(app, account).await? == newest {
-            return Ok((
-                of_records(
-                    app,
-                    (tenant, kind),
-                    account,
-                    (from, until),
-                    present,
-                    &records,
-                )
-                .await?,
-                turn,
-            ));
+        let newest = newest_seq(sources, account).await?;
+        let present = sources.engine.balance(account).await;
+        let present = present.map_err(Error::from)?.posted;
+        let records = since(sources, account, from, &mut turn, &next).await?;
+        if newest_seq(sources, account).await? == newest {
+            let period = (from, until);
+            let body = of_records(sources, tenant, account, period, present, &records).await?;
+            return Ok((body, turn));
         }
     }
-    Err(ApiProblem::unavailable(
-        &"the account kept moving while its statement was read",
-    ))
+    Err(Error::Restless.into())
 }
 
-async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiProblem> {
+async fn newest_seq(sources: &Sources, account: AccountKey) -> Result<Option<Seq>, Error> {
     let query = EntryQuery {
         of: Of::Account(account),
         after: None,
         newest_first: true,
         limit: 1,
     };
-    Ok(app
+    Ok(sources
         .journal
         .read(&query)
         .await?
@@ -394,32 +414,31 @@ async fn newest_seq(app: &App, account: AccountKey) -> Result<Option<Seq>, ApiPr
 }
 
 async fn of_records(
-    app: &App,
-    (tenant, kind): (&str, &'static str),
+    sources: &Sources,
+    tenant: &Tenant,
     account: AccountKey,
     (from, until): (Instant, Instant),
     present: Cents,
     newest_first: &[JournalEntry],
-) -> Result<StatementBody, ApiProblem> {
-    let overflow = |error: rating::Overflow| ApiProblem::internal(&error);
+) -> Result<StatementBody, Error> {
     let (mut closing, mut opening) = (present, present);
     let mut entries = Vec::new();
-    let voided = Voided::by(app, newest_first).await?;
+    let voided = Voided::by(sources, newest_first).await?;
     for record in newest_first {
-        let Some(entry) = of_record(app, record, account, &voided).await? else {
+        let Some(entry) = of_record(sources, record, account, &voided).await? else {
             continue;
         };
-        opening = opening.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+        opening = opening.checked_sub(Cents(entry.cents))?;
         if record.received_at >= until {
-            closing = closing.checked_sub(Cents(entry.cents)).map_err(overflow)?;
+            closing = closing.checked_sub(Cents(entry.cents))?;
         } else {
             entries.push(entry);
         }
     }
     entries.reverse();
     Ok(StatementBody {
-        tenant: tenant.to_owned(),
-        account: kind,
+        tenant: tenant.external_id.clone(),
+        account: account.kind.name(),
         currency: account.currency.code(),
         from: from.to_string(),
         until: until.to_string(),
