@@ -2,7 +2,7 @@
 //! default.
 
 use crate::database_url::{self, BadDatabaseUrl, Place};
-use crate::payments_setup::PaymentSettings;
+use crate::payment_settings::PaymentSettings;
 use anyhow::{Context as _, bail};
 use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;

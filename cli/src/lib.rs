@@ -10,6 +10,7 @@ mod demo;
 mod environment;
 #[cfg(test)]
 mod field_tests;
+mod finding;
 #[cfg(test)]
 mod follow_tests;
 mod health_check;

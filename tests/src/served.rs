@@ -3,7 +3,7 @@
 
 use crate::{NOW, instant};
 use api::config::Config;
-use api::payments_setup::PaymentSettings;
+use api::payment_settings::PaymentSettings;
 use api::server::{self, Running};
 use clock::Clock;
 use http_body_util::{BodyExt, Full};

@@ -5,7 +5,7 @@
 use crate::http_world::Market;
 use crate::served::{Asking, Served};
 use api::config::Config;
-use api::payments_setup::PaymentSettings;
+use api::payment_settings::PaymentSettings;
 use hyper::{Method, body::Bytes};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
