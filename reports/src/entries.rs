@@ -17,7 +17,7 @@ use store::journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
 use tenants::Tenant;
 
 /// Entries that a statement reads at most, those after its end included.
-pub const STATEMENT_ENTRIES_MAX: usize = 100_000;
+const STATEMENT_ENTRIES_MAX: usize = 100_000;
 const READ_AT_ONCE: usize = 5_000;
 /// Events read at once that voids are about.
 const VOIDED_AT_ONCE: usize = 500;
@@ -80,11 +80,11 @@ pub struct VoidedEvent {
 
 /// Events that records of voids are about.
 #[derive(Debug, Default)]
-pub struct Voided(HashMap<Seq, VoidedEvent>);
+pub(crate) struct Voided(HashMap<Seq, VoidedEvent>);
 
 impl Voided {
     /// Of these records, read a few hundred at a time.
-    pub async fn by(sources: &Sources, records: &[JournalEntry]) -> Result<Self, Error> {
+    pub(crate) async fn by(sources: &Sources, records: &[JournalEntry]) -> Result<Self, Error> {
         let of_voids = records.iter().filter(|record| record.kind == Kind::Void);
         let seqs: Vec<Seq> = of_voids
             .filter_map(|record| record.body.refers_to)
@@ -137,7 +137,7 @@ pub struct StatementBody {
 ///
 /// # Errors
 /// `internal`: the record's charges are not a chain.
-pub fn postings(sources: &Sources, record: &JournalEntry) -> Result<Vec<Posting>, Error> {
+fn postings(sources: &Sources, record: &JournalEntry) -> Result<Vec<Posting>, Error> {
     let mut postings: Vec<Posting> = record.body.postings.to_vec();
     if let Some(currency) = record
         .body
@@ -201,7 +201,7 @@ fn kind_name(kind: Kind) -> Option<&'static str> {
 }
 
 /// The entry of a record on an account, if it has one.
-pub async fn of_record(
+pub(crate) async fn of_record(
     sources: &Sources,
     record: &JournalEntry,
     account: AccountKey,
@@ -324,7 +324,7 @@ async fn first_since(sources: &Sources, of: &Of, since: Instant, later: Seq) -> 
 ///
 /// # Errors
 /// [`Error::PeriodTooLong`] beyond [`STATEMENT_ENTRIES_MAX`]; what `next` says.
-pub async fn since<T, E: From<Error>, F: Future<Output = Result<T, E>>>(
+pub(crate) async fn since<T, E: From<Error>, F: Future<Output = Result<T, E>>>(
     sources: &Sources,
     account: AccountKey,
     from: Instant,

@@ -44,7 +44,7 @@ pub struct LackBody {
 }
 
 /// What a kept event lacks now, as far as the key may know.
-pub async fn today(
+pub(crate) async fn today(
     sources: &Sources,
     reader: &Reader<'_>,
     record: &JournalEntry,

@@ -12,6 +12,7 @@ pub mod commissions;
 pub mod entries;
 pub mod error;
 pub mod explain;
+pub mod explanation;
 pub mod lacking;
 pub mod names;
 pub mod payable;

@@ -17,11 +17,11 @@ const TENANTS_CACHED_MAX: usize = 131_072;
 /// The books, the catalog, and what of it is asked for again and again.
 #[derive(Debug)]
 pub struct Sources {
-    pub engine: Engine,
-    pub catalog: Catalog,
-    pub journal: Arc<dyn Journal>,
-    pub payouts: Payouts,
-    pub platform: TenantId,
+    pub(crate) engine: Engine,
+    pub(crate) catalog: Catalog,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) payouts: Payouts,
+    pub(crate) platform: TenantId,
     tenants: Cache<TenantId, Arc<Tenant>>,
     /// By buyer.
     agreements: Cache<TenantId, Arc<Vec<Agreement>>>,
@@ -76,7 +76,11 @@ impl Sources {
     ///
     /// # Errors
     /// As [`Self::tenant`].
-    pub async fn sees_link(&self, reader: &Reader<'_>, buyer: TenantId) -> Result<bool, Error> {
+    pub(crate) async fn sees_link(
+        &self,
+        reader: &Reader<'_>,
+        buyer: TenantId,
+    ) -> Result<bool, Error> {
         Ok(reader.sees(&*self.tenant(buyer).await?))
     }
 

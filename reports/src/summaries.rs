@@ -51,7 +51,7 @@ pub struct EventSummary {
 }
 
 /// The name of a usage record's kind; `None`: the record is not about usage.
-pub fn kind_name(kind: Kind) -> Option<&'static str> {
+pub(crate) fn kind_name(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Rated => Some("rated"),
         Kind::Unrated => Some("unrated"),
@@ -63,7 +63,7 @@ pub fn kind_name(kind: Kind) -> Option<&'static str> {
 }
 
 /// What the customer was debited by a record.
-pub fn debit_of(record: &JournalEntry) -> Option<i64> {
+pub(crate) fn debit_of(record: &JournalEntry) -> Option<i64> {
     record
         .body
         .charges
@@ -74,7 +74,7 @@ pub fn debit_of(record: &JournalEntry) -> Option<i64> {
 
 /// The key of whose request a record came, told to those who see whose it was. Whoever has usage
 /// rated again may be farther above than who reported it: only the platform is told.
-pub async fn key_of(
+pub(crate) async fn key_of(
     sources: &Sources,
     reader: &Reader<'_>,
     record: &JournalEntry,
@@ -92,7 +92,7 @@ pub async fn key_of(
     Ok(is_seen.then(|| key.to_string()))
 }
 
-pub async fn summary(
+pub(crate) async fn summary(
     sources: &Sources,
     reader: &Reader<'_>,
     record: &JournalEntry,
@@ -123,7 +123,7 @@ pub async fn summary(
 }
 
 /// External id, or the name as sent.
-pub async fn customer_of(sources: &Sources, record: &JournalEntry) -> Result<String, Error> {
+pub(crate) async fn customer_of(sources: &Sources, record: &JournalEntry) -> Result<String, Error> {
     match record
         .personal
         .as_ref()

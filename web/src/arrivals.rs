@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A rate deck or a rate card document of a million prefixes fits.
-pub const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub(crate) const PRICE_LIST_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// One of the largest.
 const BYTES_OF_EACH_MAX: usize = PRICE_LIST_BYTES_MAX;
 /// Of everybody but the platform.
@@ -32,7 +32,7 @@ pub struct Arrivals(Arc<Mutex<HashMap<Sender, There>>>);
 
 /// One body; given back when it is dealt with or broken off.
 #[derive(Debug)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// No other body of its sender comes in: all of its declared length may be reserved. Others
     /// take memory for what has come, so that nobody reserves without end by declaring.
     pub is_alone: bool,
@@ -42,7 +42,7 @@ pub struct Arrival {
 }
 
 impl Arrivals {
-    pub fn begin(&self, access: &Access) -> Arrival {
+    pub(crate) fn begin(&self, access: &Access) -> Arrival {
         // A reseller makes as many tenants below it as it likes.
         self.begin_of((access.tenant.root, access.is_platform_admin()))
     }

@@ -8,8 +8,8 @@ pub use schema::list::List;
 use serde::Deserialize;
 use store::catalog::Period;
 
-pub const PAGE_ROWS_DEFAULT: usize = 50;
-pub const PAGE_ROWS_MAX: usize = 1000;
+const PAGE_ROWS_DEFAULT: usize = 50;
+const PAGE_ROWS_MAX: usize = 1000;
 
 /// Where a page starts and how long it is.
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]

@@ -314,7 +314,7 @@ impl ApiProblem {
     }
     /// A sum over many records or roots that no 64-bit number of cents holds: an honest answer
     /// rather than a failure of ours.
-    pub fn sum_too_large() -> Self {
+    fn sum_too_large() -> Self {
         Self::new(
             "amount_too_large",
             "the sum is larger than a number of cents can be: ask for less at once",
@@ -377,6 +377,14 @@ impl ApiProblem {
     }
 }
 
+/// A name in a body that leads nowhere is the body's fault.
+pub fn at_field(mut refused: ApiProblem, field: &str) -> ApiProblem {
+    if refused.problem.code == "not_found" {
+        refused.problem.field = Some(field.to_owned());
+    }
+    refused
+}
+
 /// A refusal inside an answer (one event of a batch).
 pub fn problem_body<'a>(
     problem: &'a Problem,
@@ -418,7 +426,7 @@ fn row(code: &str) -> (u16, &'static str) {
 }
 
 /// The code for a bare status that a library answered with.
-pub fn code_of_status(status: StatusCode) -> (&'static str, &'static str) {
+pub(crate) fn code_of_status(status: StatusCode) -> (&'static str, &'static str) {
     match status.as_u16() {
         400 => ("invalid_request", "the request is not well formed"),
         404 => ("not_found", "there is nothing at this path"),

@@ -24,7 +24,7 @@ const REQUEST_ID_CHARS_MAX: usize = 128;
 
 /// The id of the request under way, for logs, the audit log and problems.
 #[derive(Debug, Clone)]
-pub struct RequestId(pub Arc<str>);
+pub(crate) struct RequestId(pub Arc<str>);
 
 /// From where the request came: the other end of the connection, which may be a proxy.
 #[derive(Debug, Clone, Copy)]

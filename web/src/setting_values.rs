@@ -4,7 +4,7 @@ use clap::builder::ValueParser;
 use std::net::SocketAddr;
 
 /// A number that must not be 0.
-pub fn at_least_one<
+pub(crate) fn at_least_one<
     N: std::str::FromStr + PartialOrd + From<u8> + Clone + Send + Sync + 'static,
 >() -> ValueParser {
     let parse = |text: &str| match text.parse::<N>() {

@@ -121,7 +121,7 @@ impl Turns {
 }
 
 /// After which another try may find the first list read.
-pub const WAIT_SECS: u64 = 5;
+pub(crate) const WAIT_SECS: u64 = 5;
 
 /// The answer to a question that may be large: worked out off the executor, and sent piece by piece
 /// while its turn lasts.

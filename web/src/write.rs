@@ -47,7 +47,7 @@ impl FromRequest<App> for Write {
 
 impl Write {
     /// With a body of at most so many bytes.
-    pub async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
+    pub(crate) async fn bounded(request: Request, bytes_max: usize) -> Result<Self, ApiProblem> {
         let (write, request) = Self::begun(request)?;
         Ok(Self {
             body: body_of(request, bytes_max).await?,
@@ -56,7 +56,7 @@ impl Write {
     }
 
     /// As its headers say it; the body is still to come.
-    pub fn begun(request: Request) -> Result<(Self, Request), ApiProblem> {
+    pub(crate) fn begun(request: Request) -> Result<(Self, Request), ApiProblem> {
         let idempotency_key = short_header(
             request.headers(),
             "idempotency-key",
@@ -100,7 +100,10 @@ async fn body_of(request: Request, bytes_max: usize) -> Result<Bytes, ApiProblem
 ///
 /// # Errors
 /// It says itself that it is too large.
-pub fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>, ApiProblem> {
+pub(crate) fn declared_len(
+    request: &Request,
+    bytes_max: usize,
+) -> Result<Option<usize>, ApiProblem> {
     let declared = request
         .headers()
         .get(header::CONTENT_LENGTH)
@@ -112,14 +115,14 @@ pub fn declared_len(request: &Request, bytes_max: usize) -> Result<Option<usize>
     }
 }
 
-pub fn too_large(bytes_max: usize) -> ApiProblem {
+pub(crate) fn too_large(bytes_max: usize) -> ApiProblem {
     ApiProblem::new(
         "body_too_large",
         format!("at most {bytes_max} bytes are taken"),
     )
 }
 
-pub fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
+pub(crate) fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
     let mut causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
         error.source()
     });

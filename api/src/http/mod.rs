@@ -6,19 +6,19 @@
 //! messages passes [`request::guard`]; every refusal is a problem+json with the request's id; the
 //! OpenAPI document comes from the code, in the order of the routes.
 
-pub mod access;
-pub mod balances;
+mod access;
+mod balances;
 mod document;
-pub mod holds;
-pub mod notices;
+mod holds;
+mod notices;
 pub mod operation;
-pub mod payments;
-pub mod payouts;
-pub mod prices;
-pub mod tenants;
+mod payments;
+mod payouts;
+mod prices;
+mod tenants;
 #[cfg(test)]
 mod tests;
-pub mod usage;
+mod usage;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;

@@ -1,6 +1,5 @@
 //! `/v1/api-keys`: secrets are shown once, when they are made.
 
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenants::{ApiKey, Scope};
 use web::auth::{self, Access, MayRead, MayWrite};
 use web::page::{List, NamedQuery, PageQuery};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Write};

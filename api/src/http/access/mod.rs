@@ -1,7 +1,7 @@
 //! Who may ask: API keys, and what was done with them.
 
-pub mod api_keys;
-pub mod audit_log;
+mod api_keys;
+mod audit_log;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,6 +1,5 @@
 //! `/v1/adjustments`, and top-ups by hand: money moved by whoever collects the account's money.
 
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,7 +13,7 @@ use serde_json::json;
 use store::catalog::Change;
 use tenants::{Tenant, TenantKind};
 use web::auth::{self, Access, MayWrite, tenant_named};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::state::App;
 use web::write::Write;
 

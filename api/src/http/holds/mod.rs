@@ -1,6 +1,6 @@
 //! Money set aside for usage to come.
 
-pub mod hold;
+mod hold;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

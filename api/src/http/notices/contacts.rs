@@ -1,7 +1,6 @@
 //! `/v1/contacts`: whom to write to, in which language, and of what.
 
 use crate::http::notices::webhook_endpoints::wanted_kinds;
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use store::catalog::{Contact, ContactPatch, NoticeKind, Wanted};
 use web::auth::{self, Access, MayRead, MayWrite};
 use web::page::{List, PageQuery};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write, knowing};

@@ -1,9 +1,9 @@
 //! What tenants are told, and where.
 
-pub mod contacts;
-pub mod deliveries;
-pub mod thresholds;
-pub mod webhook_endpoints;
+mod contacts;
+mod deliveries;
+mod thresholds;
+mod webhook_endpoints;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -1,7 +1,6 @@
 //! `/v1/webhook-endpoints`: where a tenant's own programs hear of what happens. Secrets are shown
 //! once, when they are made.
 
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -13,7 +12,7 @@ use serde_json::json;
 use store::catalog::{Endpoint, EndpointPatch, Notice, NoticeKind, Wanted};
 use web::auth::{self, Access, MayRead, MayWrite};
 use web::page::{List, PageQuery};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write, knowing};

@@ -1,8 +1,8 @@
 //! Running the installation: health, measures, the clock, a restore, the documentation.
 
-pub mod clock;
-pub mod docs;
-pub mod health;
+mod clock;
+pub(super) mod docs;
+mod health;
 pub mod restoration;
 
 use utoipa_axum::router::OpenApiRouter;

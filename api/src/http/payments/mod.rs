@@ -1,10 +1,10 @@
 //! Money in through the payment provider.
 
-pub mod auto_top_ups;
-pub mod pay_pages;
-pub mod provider_hooks;
-pub mod reconciliation;
-pub mod top_ups;
+mod auto_top_ups;
+pub(super) mod pay_pages;
+mod provider_hooks;
+mod reconciliation;
+mod top_ups;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -2,7 +2,6 @@
 //! booked as received.
 
 use crate::http::balances::adjustments::{MoneyBody, NewMove, account_by_hand, move_by_hand};
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -17,7 +16,7 @@ use store::catalog::{Payment, Refund, RefundState, TopUp, TopUpState};
 use tenants::TenantKind;
 use web::auth::{self, Access, MayOperate, MayRead, MayWrite, tenant_named};
 use web::page::{List, PageQuery, PeriodQuery, period};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::Write;

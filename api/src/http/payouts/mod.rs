@@ -1,11 +1,11 @@
 //! Commission, and how it is paid out.
 
-pub mod commission_statement;
-pub mod commissions;
-pub mod payout;
-pub mod sepa_files;
-pub mod settings;
-pub mod steps;
+mod commission_statement;
+mod commissions;
+mod payout;
+mod sepa_files;
+mod settings;
+mod steps;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

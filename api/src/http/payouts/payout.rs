@@ -2,7 +2,6 @@
 //! their own.
 
 use crate::http::payouts::settings::BankBody;
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use store::catalog::{Actor, Payout, PayoutMethod, PayoutSettings, PayoutState};
 use web::auth::{self, Access, MayOperate, MayRead, tenant_named};
 use web::page::{List, PageQuery, period};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};

@@ -2,7 +2,6 @@
 //! buyer.
 
 use crate::http::prices::rate_cards::card_named;
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -15,7 +14,7 @@ use tenants::agreement::COMMISSION_BP_DEFAULT;
 use tenants::{Agreement, Authority, Collect, OnExhausted, Pricing, Tenant, TenantKind, authority};
 use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use web::page::{List, PageQuery, period};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};

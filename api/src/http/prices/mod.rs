@@ -1,13 +1,13 @@
 //! What things cost: agreements, meters, rate cards and their versions.
 
-pub mod agreements;
-pub mod decks;
-pub mod diff;
-pub mod in_force;
-pub mod meters;
-pub mod publication;
-pub mod rate_cards;
-pub mod versions;
+mod agreements;
+mod decks;
+mod diff;
+mod in_force;
+mod meters;
+mod publication;
+mod rate_cards;
+mod versions;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

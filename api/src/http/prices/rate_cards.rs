@@ -1,6 +1,5 @@
 //! `/v1/rate-cards`: a seller's price books. Their prices are in the versions.
 
-use crate::http::tenants::tenant::at_field;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -10,7 +9,7 @@ use store::catalog::RateCard;
 use tenants::{Tenant, TenantKind};
 use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use web::page::{List, PageQuery};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};

@@ -1,6 +1,6 @@
 //! Who sells to whom.
 
-pub mod tenant;
+mod tenant;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -11,7 +11,7 @@ use tenants::tenant::place;
 use tenants::{Tenant, TenantKind};
 use web::auth::{self, Access, MayRead, MayWrite, tenant_named};
 use web::page::{List, PageQuery};
-use web::problem::ApiProblem;
+use web::problem::{ApiProblem, at_field};
 use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};
@@ -149,14 +149,6 @@ async fn tenant_made(app: &App, made: &Made) -> Result<Tenant, ApiProblem> {
         .tenant(made.id()?)
         .await?
         .ok_or_else(|| ApiProblem::not_found("tenant"))
-}
-
-/// A name in a body that leads nowhere is the body's fault.
-pub fn at_field(mut refused: ApiProblem, field: &str) -> ApiProblem {
-    if refused.problem.code == "not_found" {
-        refused.problem.field = Some(field.to_owned());
-    }
-    refused
 }
 
 /// A seller that shortened it would keep calls of its customers from being charged on the links

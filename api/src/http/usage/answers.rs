@@ -87,6 +87,7 @@ pub struct BatchBody<'a> {
 #[schema(as = UsageAnswer)]
 #[expect(
     clippy::large_enum_variant,
+    dead_code,
     reason = "it describes the answer and is never made"
 )]
 pub enum UsageAnswer<'a> {

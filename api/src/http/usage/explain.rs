@@ -4,7 +4,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use reports::explain::{self, ExplanationBody};
+use reports::explain;
+use reports::explanation::ExplanationBody;
 use serde::Deserialize;
 use web::auth::MayRead;
 use web::problem::ApiProblem;

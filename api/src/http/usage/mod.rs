@@ -1,11 +1,11 @@
 //! Usage in, and what became of it.
 
-pub mod amend;
-pub mod answers;
-pub mod explain;
-pub mod ingest;
+mod amend;
+mod answers;
+mod explain;
+mod ingest;
 pub mod price;
-pub mod usage_events;
+mod usage_events;
 
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
