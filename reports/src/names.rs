@@ -169,3 +169,92 @@ impl Names {
         lacks.iter().find(seen).map(|lack| lack.detail.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rating::Instant;
+    use tenants::TenantKind;
+
+    const PLATFORM: TenantId = TenantId(1);
+    const MUSTER: TenantId = TenantId(2);
+    const SUB: TenantId = TenantId(3);
+    const ACME: TenantId = TenantId(4);
+
+    fn tenant(id: TenantId, external_id: &str) -> (TenantId, Arc<Tenant>) {
+        let tenant = Tenant {
+            id,
+            external_id: external_id.to_owned(),
+            kind: TenantKind::Reseller,
+            name: String::new(),
+            parent: None,
+            root: MUSTER,
+            path: [PLATFORM, MUSTER, id].into_iter().collect(),
+            country: None,
+            late_window_days: 35,
+            created_at: Instant(0),
+            closed_at: None,
+        };
+        (id, Arc::new(tenant))
+    }
+
+    fn names(seller: Option<TenantId>, hidden: &[TenantId]) -> Names {
+        let tenants = HashMap::from([
+            tenant(PLATFORM, "platform"),
+            tenant(MUSTER, "muster-telecom"),
+            tenant(SUB, "sub"),
+            tenant(ACME, "acme-42"),
+        ]);
+        Names {
+            tenants,
+            hidden: hidden.to_vec(),
+            seller,
+        }
+    }
+
+    #[test]
+    fn parts_above_ones_own_seller_are_shown_as_the_sellers() {
+        let parts = [
+            (PLATFORM, Cents(200)),
+            (MUSTER, Cents(100)),
+            (SUB, Cents(100)),
+        ];
+        for (names, want) in [
+            (
+                names(None, &[]),
+                &[("platform", 200), ("muster-telecom", 100), ("sub", 100)][..],
+            ),
+            (
+                names(Some(MUSTER), &[PLATFORM]),
+                &[("muster-telecom", 300), ("sub", 100)],
+            ),
+            (names(Some(SUB), &[PLATFORM, MUSTER]), &[("sub", 400)]),
+        ] {
+            let shown: Vec<(&str, i64)> = names
+                .splits(&parts)
+                .iter()
+                .map(|split| (split.tenant, split.cents))
+                .collect();
+            assert_eq!(shown, want);
+        }
+    }
+
+    #[test]
+    fn open_links_above_ones_own_are_not_told() {
+        let open = |buyer, reason: &str| OpenLink {
+            buyer,
+            reason: reason.into(),
+        };
+        let links = [open(ACME, "no_rate"), open(SUB, "no_agreement")];
+        let buyers = |names: &Names| -> Vec<String> {
+            let shown = names.open(&links);
+            shown.iter().map(|link| link.buyer.to_owned()).collect()
+        };
+        assert_eq!(buyers(&names(None, &[])), ["acme-42", "sub"]);
+        assert_eq!(
+            buyers(&names(Some(SUB), &[PLATFORM, MUSTER])),
+            ["acme-42"],
+            "its seller's own link is the seller's affair"
+        );
+    }
+}

@@ -242,7 +242,6 @@ mod tests {
 
     const PLATFORM: TenantId = TenantId(1);
     const MUSTER: TenantId = TenantId(2);
-    const SUB: TenantId = TenantId(3);
     const ACME: TenantId = TenantId(4);
 
     fn tenant(id: TenantId, external_id: &str) -> (TenantId, Arc<Tenant>) {
@@ -262,16 +261,15 @@ mod tests {
         (id, Arc::new(tenant))
     }
 
-    fn names(seller: Option<TenantId>, hidden: &[TenantId]) -> Names {
+    fn names() -> Names {
         let tenants = HashMap::from([
             tenant(PLATFORM, "platform"),
             tenant(MUSTER, "muster-telecom"),
-            tenant(SUB, "sub"),
         ]);
         Names {
             tenants,
-            hidden: hidden.to_vec(),
-            seller,
+            hidden: Vec::new(),
+            seller: None,
         }
     }
 
@@ -300,40 +298,10 @@ mod tests {
     #[test]
     fn the_reference_call_is_answered_as_documented() {
         let answer = rated(&[(PLATFORM, 300), (MUSTER, 100)]);
-        let text = serde_json::to_string(&event(&names(None, &[]), &answer)).unwrap();
+        let text = serde_json::to_string(&event(&names(), &answer)).unwrap();
         assert_eq!(
             text,
             r#"{"id":"0192f1","status":"rated","currency":"EUR","debit_cents":400,"splits":[{"tenant":"platform","cents":300},{"tenant":"muster-telecom","cents":100}],"balance_cents":4600}"#
-        );
-    }
-
-    #[test]
-    fn parts_above_ones_own_seller_are_shown_as_the_sellers() {
-        let answer = rated(&[(PLATFORM, 200), (MUSTER, 100), (SUB, 100)]);
-        let shown = |names: &Names| {
-            let body = event(names, &answer);
-            body.splits
-                .unwrap_or_default()
-                .iter()
-                .map(|s| (s.tenant.to_owned(), s.cents))
-                .collect::<Vec<_>>()
-        };
-        let pair = |tenant: &str, cents| (tenant.to_owned(), cents);
-        assert_eq!(
-            shown(&names(None, &[])),
-            [
-                pair("platform", 200),
-                pair("muster-telecom", 100),
-                pair("sub", 100)
-            ]
-        );
-        assert_eq!(
-            shown(&names(Some(MUSTER), &[PLATFORM])),
-            [pair("muster-telecom", 300), pair("sub", 100)]
-        );
-        assert_eq!(
-            shown(&names(Some(SUB), &[PLATFORM, MUSTER])),
-            [pair("sub", 400)]
         );
     }
 
@@ -355,7 +323,7 @@ mod tests {
             voided: false,
         };
         let answers = [rated(&[(PLATFORM, 1)]), refused, kept];
-        let names = names(None, &[]);
+        let names = names();
         let body = batch(&names, &answers, true);
         assert_eq!(
             body.counts,
