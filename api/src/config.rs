@@ -2,9 +2,7 @@
 //! default.
 
 use crate::database_url::{self, BadDatabaseUrl, Place};
-use crate::limits::LimitSettings;
-use crate::payments_setup::PaymentSettings;
-use crate::setting_values::{address, body_bytes, connections, seconds};
+use crate::payment_settings::PaymentSettings;
 use anyhow::{Context as _, bail};
 use clap::builder::BoolishValueParser;
 use jiff::tz::TimeZone;
@@ -14,6 +12,8 @@ use notices::mail::Mailer;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use web::limits::LimitSettings;
+use web::setting_values::{address, body_bytes, connections, seconds};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {

@@ -1,14 +1,14 @@
 //! Measures of what is there, read when somebody asks for them or now and then: what waits in the
 //! database, its connections, the process, the disk, the newest backup.
 
-use crate::readiness;
-use crate::state::App;
+use crate::backups;
 use crate::watchdog;
-use crate::{backups, timekeeper};
 use catalog::Standing;
 use db::schema_version;
 use metrics::gauge;
 use rating::Instant;
+use web::state::App;
+use web::timekeeper;
 
 /// What waits in the database is counted this often, in seconds.
 pub const EVERY_SECS: u64 = 15;
@@ -23,7 +23,7 @@ pub async fn of_process(app: &App) {
     gauge!("centwise_restored").set(flag(app.held.is_held()));
     let is_ready = watchdog::ready(app).is_ok()
         && timekeeper::may_write(&app.clock).is_ok()
-        && readiness::ready(app).await.is_ok();
+        && app.readiness.ready(&app.catalog, &app.clock).await.is_ok();
     gauge!("centwise_ready").set(flag(is_ready));
     let (open, idle) = app.catalog.connections();
     let idle = u32::try_from(idle).unwrap_or(u32::MAX);

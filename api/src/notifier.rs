@@ -2,7 +2,6 @@
 //! is old goes.
 
 use crate::config::Config;
-use crate::state::App;
 use anyhow::Context as _;
 use notices::Clock;
 use notices::delivery_worker::DeliveryWorker;
@@ -13,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
 use tokio::sync::Mutex;
+use web::state::App;
 
 const STEP_EVERY: Duration = Duration::from_secs(1);
 const PURGE_EVERY_ROUNDS: u64 = 600;

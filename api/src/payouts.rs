@@ -1,11 +1,10 @@
 //! Payouts while the server runs: what waits is taken on, payees are read again, and what is due is
 //! created every day, if the settings say so. Every process may do it; what is done is done once.
 
-use crate::clock;
-use crate::state::App;
 use catalog::Actor;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
+use web::state::App;
 
 const EVERY: Duration = Duration::from_secs(5);
 const HOUR_MICROS: i64 = 3600 * 1_000_000;

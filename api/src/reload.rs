@@ -1,9 +1,9 @@
 //! Secrets in files, read again while the server runs: all of them, or none.
 
 use crate::config::Config;
-use crate::state::App;
 use anyhow::Context as _;
 use notices::delivery_worker::DeliveryWorker;
+use web::state::App;
 
 /// The settings with their secrets as the files have them now.
 #[derive(Debug)]

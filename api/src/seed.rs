@@ -1,9 +1,9 @@
 //! Puts tenants, cards, agreements and keys straight into the records: the demo, the benchmark and
 //! the command line's own key are made this way. Everything else goes through the API.
 
-use crate::clock::{self, Clock};
 use anyhow::Context;
 use catalog::{Actor, Catalog, Meter, NewTenant, RateCard};
+use clock::Clock;
 use rating::card::{CardDoc, MeterTerms};
 use rating::{
     AgreementId, CardVersionId, Cents, Currency, Instant, RateCardId, TenantId, ids, ids::ApiKeyId,

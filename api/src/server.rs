@@ -1,20 +1,17 @@
 //! Connections: accept, serve HTTP/1.1, and stop gracefully (no new connections, open requests
 //! finish, the engine drains what was accepted).
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
-use crate::http::request::Peer;
 use crate::notifier::Notifier;
+use crate::opening::{self, Opened};
 use crate::payouts;
 use crate::reload::{self, Reread};
 use crate::restoration;
-use crate::slots::{self, Guest, Slot, Slots};
-use crate::state::{self, App, Opened};
-use crate::timekeeper;
 use crate::upkeep;
 use crate::watchdog;
 use anyhow::Context as _;
+use clock::Clock;
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -31,6 +28,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use web::request::Peer;
+use web::slots::{self, Guest, Slot, Slots};
+use web::state::App;
+use web::timekeeper;
 
 const HEADER_COUNT_MAX: usize = 64;
 /// Request line and headers of one request, in bytes.
@@ -100,7 +101,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    let Opened { app, admin_key } = state::open(config, clock).await?;
+    let Opened { app, admin_key } = opening::open(config, clock).await?;
     let moved = app
         .engine
         .reclassify()

@@ -2,12 +2,12 @@
 //! the database, answers and messages nobody asks for again, limits nobody uses.
 
 use crate::gauges;
-use crate::state::App;
 use payments::rows::PaymentRows;
 use rating::TenantId;
 use std::fmt::Display;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
+use web::state::App;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 /// Kept answers are purged this often, a bounded number at a time.

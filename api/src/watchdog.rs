@@ -2,13 +2,13 @@
 //! looked at. One whose oldest command has waited too long makes the server not ready, by its name,
 //! and its age is a measure.
 
-use crate::clock::monotonic;
-use crate::problem::ApiProblem;
-use crate::state::App;
+use clock::monotonic;
 use metering::watch::Waiting;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
+use web::problem::ApiProblem;
+use web::state::App;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 

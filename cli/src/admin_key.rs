@@ -3,10 +3,10 @@
 use super::Ended;
 use super::database::{Database, explained};
 use anyhow::bail;
-use api::clock::Clock;
 use api::database_url::Place;
 use api::seed::Seeder;
 use catalog::Catalog;
+use clock::Clock;
 use db::{Db, PostgresOptions};
 use std::io::Write;
 use tenants::Scope;

@@ -5,9 +5,9 @@
 //! customers with 50.00 EUR prepaid. Planted once: a restart finds it and prints its keys again.
 
 use anyhow::{Context, bail};
+use api::opening::PLATFORM;
 use api::seed::Seeder;
 use api::server::Running;
-use api::state::PLATFORM;
 use ledger::AccountKey;
 use metering::requests::{MoneyKind, MoveMoney};
 use rating::card::{CallTerms, CardDoc, MeterTerms, Model, PriceModel, Rate, Step};
@@ -349,9 +349,9 @@ fn rate(meter: &str, price: money::Rate) -> Rate {
 mod tests {
     use super::*;
     use crate::client::{Call, Endpoint};
-    use api::clock::Clock;
     use api::config::Config;
     use api::server;
+    use clock::Clock;
 
     /// Starts the demo over a directory; the server and what was printed.
     async fn demo(directory: &Path) -> (Running, String) {

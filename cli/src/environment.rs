@@ -3,7 +3,7 @@
 //! named.
 
 use super::{Cli, LOG_SETTING};
-use crate::settings;
+use crate::settings::{self, OF_A_FILE};
 use anyhow::{Context as _, bail};
 use api::config::Config;
 use api::reload::Reread;
@@ -17,8 +17,6 @@ use std::io::Write;
 use tracing_subscriber::EnvFilter;
 
 const PREFIX: &str = "CENTWISE_";
-/// Behind the name of a secret's variable: the file that it lies in.
-pub const OF_A_FILE: &str = "_FILE";
 /// Each says where the books are.
 const PLACES: [&str; 3] = [DATA_DIR, "database-url", "url"];
 const DATA_DIR: &str = "data-dir";

@@ -2,7 +2,7 @@
 //! refused in words that help.
 
 use super::loading_tests::{Desk, check};
-use api::clock::Clock;
+use clock::Clock;
 
 /// Yesterday, so that nothing is late.
 fn yesterday() -> String {

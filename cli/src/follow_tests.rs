@@ -2,7 +2,7 @@
 //! the command.
 
 use super::loading_tests::{Desk, Serving, check};
-use api::clock::Clock;
+use clock::Clock;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -2,24 +2,25 @@
 //! attention, 2 something is broken.
 
 use super::Ended;
+use super::finding::{Check, Status};
 use super::health_mail::Told;
 use super::{database::Database, health_payments, health_place};
 use anyhow::{Context as _, bail};
-use api::clock::{Clock, STEP_SECS_MAX};
 use api::config::MailSettings;
 use api::database_url::Place;
-use api::payments_setup::PaymentSettings;
-use api::setting_values::seconds;
+use api::payment_settings::PaymentSettings;
 use catalog::credit_look::NAMED_MAX;
+use clock::{Clock, STEP_SECS_MAX};
 use db::{Db, PostgresOptions, SqlError, unfit};
 use i18n::Locale;
 use notices::mail::Mailer;
 use rating::Instant;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use transfer::health::{CARRIED_CENTS_MAX, Health, look_at_file};
+use web::setting_values::seconds;
 
 /// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
@@ -53,42 +54,6 @@ pub struct Args {
     email_language: Locale,
     #[command(flatten)]
     mail: MailSettings,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Status {
-    Ok,
-    Warning,
-    Failure,
-}
-
-#[derive(Debug, Serialize)]
-pub struct Check {
-    pub name: &'static str,
-    pub status: Status,
-    pub detail: String,
-}
-
-impl Status {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "WARNING",
-            Self::Failure => "FAILURE",
-        }
-    }
-}
-
-impl Check {
-    fn line(&self) -> String {
-        format!(
-            "{:<8} {:<10} {}",
-            self.status.word(),
-            self.name,
-            self.detail
-        )
-    }
 }
 
 /// Whoever is told the same every five minutes reads it no more.

@@ -1,7 +1,7 @@
 //! When `health-check` writes to somebody: when what it finds changes, and once a day while it
 //! lasts.
 
-use super::health_check::{Check, Status};
+use super::finding::{Check, Status};
 use anyhow::Context as _;
 use rating::Instant;
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! What `health-check` says of payments.
 
-use super::health_check::{Check, Status};
-use api::payments_setup::PaymentSettings;
+use super::finding::{Check, Status};
+use api::payment_settings::PaymentSettings;
 use payments::provider::Provider as _;
 use payments::rows::look::PaymentsLook;
 use rating::Instant;

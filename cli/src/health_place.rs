@@ -1,7 +1,7 @@
 //! What `health-check` says of the machine: room on the disk of the embedded database, and the age
 //! of the newest backup.
 
-use super::health_check::{Check, Status};
+use super::finding::{Check, Status};
 use api::backups;
 use api::gauges::free_bytes;
 use rating::Instant;

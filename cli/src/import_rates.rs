@@ -7,8 +7,7 @@ use super::progress::Progress;
 use super::session::{Session, Target};
 use super::{Ended, counted, not_usable};
 use anyhow::{Context, anyhow, bail};
-use api::clock::{self, Clock};
-use api::http::write::read_json;
+use clock::Clock;
 use decks::{Change, Deck, DeckOptions, Import, Mode, Preview};
 use formats::input::table::Column;
 use formats::input::when::DateForm;
@@ -23,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use web::write::read_json;
 
 /// Lay a rate deck (CSV) over a rate card: preview, then switch in one step
 #[derive(Debug, clap::Args)]

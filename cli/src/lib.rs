@@ -10,6 +10,7 @@ mod demo;
 mod environment;
 #[cfg(test)]
 mod field_tests;
+mod finding;
 #[cfg(test)]
 mod follow_tests;
 mod health_check;
@@ -170,7 +171,7 @@ fn counted(count: u64, what: &str) -> String {
 }
 
 /// A map that cannot be read: where, and what was expected.
-fn not_usable(refused: &api::problem::ApiProblem) -> anyhow::Error {
+fn not_usable(refused: &web::problem::ApiProblem) -> anyhow::Error {
     let problem = &refused.problem;
     let field = problem
         .field

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::demo;
-use api::clock::Clock;
 use api::{config::Config, server};
+use clock::Clock;
 use std::path::{Path, PathBuf};
 
 const DECK: &str =

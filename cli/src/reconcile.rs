@@ -3,7 +3,7 @@
 
 use super::Ended;
 use super::client::{Call, Endpoint};
-use api::http::reconciliation::ReconciliationBody;
+use reports::reconciliation::ReconciliationBody;
 use std::io::Write;
 
 /// Compare the payment provider's balance with what is posted: exit code 0, or 1 and the

@@ -2,7 +2,7 @@
 
 use super::client::{Call, Endpoint};
 use super::{Ended, counted};
-use api::http::restoration::RestorationBody;
+use api::http::operation::restoration::RestorationBody;
 use std::io::Write;
 
 /// Show what to look through after a restore; with --confirm let payouts, automatic top-ups and

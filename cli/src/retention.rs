@@ -3,9 +3,9 @@
 use super::Ended;
 use super::database::Database;
 use anyhow::{Context as _, bail};
-use api::clock::{self, Clock};
 use api::database_url::Place;
 use catalog::{Actor, Catalog};
+use clock::Clock;
 use db::{Db, PostgresOptions};
 use journal::Check;
 use journal_postgres::retention::{KEEP_MONTHS_MIN, PATIENCE, Plan, Retention, RetentionError};

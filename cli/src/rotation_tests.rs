@@ -3,7 +3,7 @@
 
 use super::follow_tests::{Master, line, lines};
 use super::loading_tests::check;
-use api::clock::Clock;
+use clock::Clock;
 use std::io::Write;
 use std::path::PathBuf;
 

@@ -3,10 +3,10 @@
 
 use super::{Ended, database, environment, runtime};
 use crate::demo;
-use api::clock::Clock;
 use api::config::{Config, LogFormat};
 use api::database_url::Place;
 use api::server;
+use clock::Clock;
 use std::io::Write;
 use std::time::Duration;
 

@@ -4,9 +4,9 @@
 use super::client::{Connection, Endpoint};
 use super::database::{self, Database};
 use anyhow::Context;
-use api::clock::Clock;
 use api::seed::Seeder;
 use api::server::{self, Running};
+use clock::Clock;
 use rating::ids::ApiKeyId;
 use tenants::Scope;
 

@@ -1,10 +1,12 @@
 //! Every setting that the program reads from its environment, taken from the command line's own
 //! definition.
 
-use crate::environment::OF_A_FILE;
 use crate::{Cli, LOG_SETTING};
 use clap::CommandFactory;
 use std::collections::BTreeMap;
+
+/// Behind the name of a secret's variable: the file that it lies in.
+pub const OF_A_FILE: &str = "_FILE";
 
 /// One variable.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! What the database failed at for good, as callers are told and as measures count it: what was
 //! tried again and then succeeded is none.
 
-use formats::Problem;
 use catalog::CatalogError;
+use formats::Problem;
 use journal::JournalError;
 use tenants::NotAllowed;
 

@@ -2,11 +2,10 @@
 //! that kill it.
 
 use crate::{NOW, instant};
-use api::clock::Clock;
 use api::config::Config;
-use api::limits::LimitSettings;
-use api::payments_setup::PaymentSettings;
+use api::payment_settings::PaymentSettings;
 use api::server::{self, Running};
+use clock::Clock;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::{Method, Request, header};
@@ -16,6 +15,7 @@ use serde_json::Value;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use test_stripe::FakeStripe;
+use web::limits::LimitSettings;
 
 /// What a server answered.
 #[derive(Debug)]

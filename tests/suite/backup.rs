@@ -70,10 +70,7 @@ impl Move<'_> {
     /// the backup began.
     async fn under_load(&self, process: Process) -> Ledger {
         let ledger = Arc::new(Mutex::new(Ledger::default()));
-        let at = api::clock::Clock::system()
-            .now()
-            .plus_secs(-3600)
-            .to_string();
+        let at = clock::Clock::system().now().plus_secs(-3600).to_string();
         let writers = writers(&process, &ledger, "before", &at);
         while ledger.lock().unwrap().acknowledged.len() < 500 {
             tokio::time::sleep(Duration::from_millis(20)).await;

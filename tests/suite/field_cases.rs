@@ -281,7 +281,7 @@ impl<'a> Desk<'a> {
 }
 
 fn yesterday() -> rating::Instant {
-    api::clock::Clock::system().now().plus_secs(-24 * 3600)
+    clock::Clock::system().now().plus_secs(-24 * 3600)
 }
 
 fn dated(text: &[u8]) -> Vec<u8> {
@@ -480,7 +480,7 @@ async fn b_012_a_balance_that_rises_and_falls_is_told_again() {
     top_up(5, 500).await;
     // Whoever watches hears of both; what lies between them is no notice.
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let at = api::clock::Clock::system().now().to_string();
+    let at = clock::Clock::system().now().to_string();
     let event = json!({ "id": "b012-1", "customer": "b012", "meter": "api_call", "quantity": "40", "at": at });
     admin.post("/v1/usage-events", event).await.ok();
     assert_eq!(told(&server, &hook, 2).await, [300, 400]);

@@ -115,7 +115,7 @@ async fn a_file_that_is_followed_is_charged_once_whenever_the_command_is_killed(
     let server = Process::start(data_dir.path()).await;
     let file = folder.path().join("Master.csv");
     let before = balance(&server).await;
-    let day = api::clock::Clock::system()
+    let day = clock::Clock::system()
         .now()
         .plus_secs(-24 * 3600)
         .to_string()[..10]

@@ -192,10 +192,7 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
     let data_dir = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let mut process = Process::start(data_dir.path()).await;
-    let at = api::clock::Clock::system()
-        .now()
-        .plus_secs(-3600)
-        .to_string();
+    let at = clock::Clock::system().now().plus_secs(-3600).to_string();
     for round in 0..rounds(ROUNDS) {
         let writers = writers(&process, &ledger, &format!("r{round}"), &at);
         some_time(round).await;
@@ -257,10 +254,7 @@ async fn nothing_is_lost_or_doubled_by_two_servers_on_postgres() {
     let ledger = Arc::new(Mutex::new(Ledger::default()));
     let first = Process::start_on(data_dir.path(), Some(url)).await;
     let mut processes = vec![first, Process::start_on(data_dir.path(), Some(url)).await];
-    let at = api::clock::Clock::system()
-        .now()
-        .plus_secs(-3600)
-        .to_string();
+    let at = clock::Clock::system().now().plus_secs(-3600).to_string();
     for round in 0..rounds(2) {
         let both = processes.iter().enumerate();
         let writers: Vec<_> = both

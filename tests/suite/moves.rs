@@ -258,10 +258,7 @@ async fn a_moved_installation_is_served_as_before() {
     let dir = tempfile::tempdir().unwrap();
     let old = Process::start(dir.path()).await;
     let printed = old.printed.clone();
-    let at = api::clock::Clock::system()
-        .now()
-        .plus_secs(-3600)
-        .to_string();
+    let at = clock::Clock::system().now().plus_secs(-3600).to_string();
     let sold = old
         .admin
         .post("/v1/usage-events", usage("sold", "600", &at))

@@ -423,7 +423,7 @@ async fn a_backup_of_a_held_database_lacks_what_the_first_one_lacks(market: Mark
     well(&run(&[&["backup", text(&second)][..], &restored.option()].concat()).await);
     let place = restored.vacant().await;
     well(&run(&[&["restore", text(&second)][..], &place.option()].concat()).await);
-    let later = api::clock::Clock::system().now().to_string();
+    let later = clock::Clock::system().now().to_string();
     well(&run(&[&["restore", "--mark", &later][..], &place.option()].concat()).await);
     let again = restored.over_restored(place, DECEMBER).await;
     assert_eq!(

@@ -34,7 +34,7 @@ struct Shop {
 }
 
 fn now_secs() -> i64 {
-    api::clock::Clock::system().now().micros() / 1_000_000
+    clock::Clock::system().now().micros() / 1_000_000
 }
 
 fn session_of(top_up: &Value) -> Option<String> {

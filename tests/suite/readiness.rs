@@ -201,10 +201,7 @@ async fn what_goes_into_a_removed_file_is_not_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let process = Process::start_with(&data, None, &[]).await;
-    let at = api::clock::Clock::system()
-        .now()
-        .plus_secs(-3600)
-        .to_string();
+    let at = clock::Clock::system().now().plus_secs(-3600).to_string();
     let event = |id: &str| json!({ "id": id, "customer": "acme-42", "meter": "call", "quantity": "60", "destination": "+4930123456", "at": at });
     process
         .admin

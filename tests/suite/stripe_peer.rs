@@ -5,13 +5,13 @@
 use crate::http_world::Market;
 use crate::served::{Asking, Served};
 use api::config::Config;
-use api::payments_setup::PaymentSettings;
-use api::state::App;
+use api::payment_settings::PaymentSettings;
 use hyper::{Method, body::Bytes};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::process::{Child, Command};
+use web::state::App;
 
 struct Billed {
     market: Market,

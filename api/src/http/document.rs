@@ -1,6 +1,5 @@
 //! The OpenAPI document: what the code does not say operation by operation.
 
-use crate::problem::ProblemBody;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
@@ -10,6 +9,7 @@ use utoipa::openapi::{
     Required, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
+use web::problem::ProblemBody;
 
 const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly \
     once.\n\n\
@@ -246,7 +246,7 @@ fn idempotency_key(required: bool) -> Parameter {
 }
 
 fn refusal(status: u16, code: &'static str, when: &str) -> RefOr<utoipa::openapi::Response> {
-    let problem = crate::problem::ApiProblem::new(code, when);
+    let problem = web::problem::ApiProblem::new(code, when);
     let mut example =
         serde_json::to_value(problem.body(Some("req_0dks8xn2a4m1c"))).unwrap_or_default();
     example["status"] = status.into();

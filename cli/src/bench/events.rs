@@ -6,7 +6,7 @@ use super::deck::{Deck, NUMBER_DIGITS};
 use super::random::Random;
 use super::zipf::Zipf;
 use super::{Ids, Mix};
-use api::clock::Clock;
+use clock::Clock;
 use std::sync::Arc;
 
 const CALL_SECS_MAX: i64 = 600;

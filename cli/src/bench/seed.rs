@@ -5,11 +5,11 @@
 use super::deck::Deck;
 use super::events::People;
 use anyhow::Context;
-use api::clock::Clock;
 use api::config::Config;
+use api::opening;
 use api::seed::Seeder;
-use api::state;
 use catalog::NewTenant;
+use clock::Clock;
 use rating::Cents;
 use rating::card::{Aggregation, MeterTerms};
 use tenants::{Pricing, Scope, Tenant, TenantKind};
@@ -22,7 +22,7 @@ const CREDIT_LIMIT: Cents = Cents(1_000_000_000_000);
 /// Plants what is missing; the secret of a new admin key. The database is closed again afterwards.
 pub async fn seed(config: &Config, deck: &Deck, people: People) -> anyhow::Result<String> {
     let clock = Clock::system();
-    let opened = state::open(config, clock.clone())
+    let opened = opening::open(config, clock.clone())
         .await
         .map_err(crate::database::explained)?;
     let records = &opened.app.catalog;

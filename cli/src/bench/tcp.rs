@@ -12,8 +12,8 @@ use super::work::{Authorize, Balance, Ingest};
 use super::zipf::Zipf;
 use super::{Args, Kind, Limit, Mix, SEED};
 use anyhow::Context;
-use api::clock::Clock;
 use clap::ValueEnum;
+use clock::Clock;
 use serde_json::Value;
 use std::sync::Arc;
 

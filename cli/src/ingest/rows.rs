@@ -3,13 +3,13 @@
 use super::texts::Texts;
 use super::{Args, Format};
 use anyhow::{Context, anyhow, bail};
-use api::http::write::read_json;
 use formats::input::cdr::Options;
 use formats::input::table::{Column, ColumnMap};
 use formats::input::{self, Row};
 use formats::sheet;
 use metering::requests::Problem;
 use std::borrow::Cow;
+use web::write::read_json;
 
 /// How a file is read, as the arguments and the map say.
 #[derive(Debug)]

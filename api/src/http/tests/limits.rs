@@ -2,8 +2,8 @@
 
 use super::Service;
 use crate::config::Config;
-use crate::limits::LimitSettings;
 use serde_json::json;
+use web::limits::LimitSettings;
 
 #[tokio::test]
 async fn limits_are_shown_and_enforced() {

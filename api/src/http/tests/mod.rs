@@ -9,16 +9,17 @@ mod reference;
 mod top_ups;
 mod writes;
 
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
-use crate::state::{self, App};
+use crate::opening;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use clock::Clock;
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::ServiceExt;
+use web::state::App;
 
 const NOW: &str = "2026-11-20T12:00:00Z";
 
@@ -59,7 +60,7 @@ impl Service {
     async fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let clock = Clock::at(NOW.parse().unwrap());
-        let opened = state::open(
+        let opened = opening::open(
             &Config {
                 data_dir: directory.path().to_owned(),
                 ..config

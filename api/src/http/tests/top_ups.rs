@@ -3,7 +3,7 @@
 
 use super::Service;
 use crate::config::Config;
-use crate::payments_setup::PaymentSettings;
+use crate::payment_settings::PaymentSettings;
 use payments::rows::PaymentRows;
 use serde_json::{Value, json};
 use test_stripe::{Behaviour, Delivery, FakeStripe, Message, Order};
