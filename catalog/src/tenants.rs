@@ -78,7 +78,7 @@ pub struct TenantsNamed<'a> {
 }
 
 #[derive(sqlx::FromRow)]
-pub struct TenantRow {
+struct TenantRow {
     id: i64,
     root_id: i64,
     parent_id: Option<i64>,

@@ -11,7 +11,7 @@ use db::{Result, SqlError};
 use journal::codec::{pack, pack_into};
 use journal::open_holds::OpenHolds;
 use journal::reporters::Reporters;
-use journal::{Carries, Counted, CounterKey, JournalError, State};
+use journal::{Carries, Counted, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold};
 use rating::TenantId;
 use rating::fast::FastMap;

@@ -2,7 +2,7 @@
 
 use super::cache::HotStates;
 use super::index::{Index, Keys, Secret, Segment};
-use super::rows::{self, bytes, identity, int};
+use super::rows::{bytes, identity, int};
 use super::{JournalOptions, Position, Shared, maintain, sql, states};
 use crate::runs::Part;
 use db::Sqlite;

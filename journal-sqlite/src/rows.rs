@@ -4,9 +4,9 @@ use db::{Result, SqlError};
 use journal::codec::{account_kind, unpack};
 use journal::{
     Carries, Counted, CounterKey, DistinctValue, DistinctValueKey, Identity, JournalEntry, Kind,
-    Namespace, Reporter, Seq,
+    Namespace, Seq,
 };
-use ledger::{AccountKey, AccountKind, Balance, Hold, HoldState};
+use ledger::{AccountKey, Balance, Hold};
 use rating::usage::{Counter, CounterId};
 use rating::{Cents, Currency, Instant, Quantity, TenantId};
 use sqlx::Row;

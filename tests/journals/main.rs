@@ -1,6 +1,13 @@
 //! One suite, stamped per backend: what every journal must do. What only a file can do follows
 //! below.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "everything here is a test: what is not expected ends it"
+)]
+
 mod failover;
 mod file;
 mod history;

@@ -1,6 +1,13 @@
 //! The records, each test once per database: round trips, constraints, and an audit log row for
 //! every write.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "everything here is a test: what is not expected ends it"
+)]
+
 /// Stamps `async fn name(world: World)` as a test on every database.
 macro_rules! on_every_database {
     ($($name:ident),+ $(,)?) => {

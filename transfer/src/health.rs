@@ -4,8 +4,8 @@
 pub use crate::health_postgres::look_at_database;
 use catalog::credit_look;
 use catalog::{CLOCK_STEP, ClockStep};
+use db::Result;
 use db::restoration::{RESTORATION, Restoration};
-use db::{Result, SqlError};
 use journal::Carries;
 use journal_sqlite::states::{self, Accounts};
 use ledger::{AccountKey, Balance};

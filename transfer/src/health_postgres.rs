@@ -9,7 +9,6 @@ use catalog::credit_look::OVER_CAP;
 use db::restoration::RESTORATION;
 use db::{Db, SNAPSHOT};
 use db::{Result, SqlError};
-use journal::{JournalError, Seq, State};
 use journal_postgres::{
     Books, COUNT_FREE_RETAIL, COUNT_UNRATED, EXTERNAL_ID, LAST_ARRIVAL, LIMITS, current_books,
 };

@@ -18,7 +18,7 @@ pub use compare::Compared;
 
 use db::{Db, OpenError, Sqlite, moved, name_of};
 use db::{Result, SqlError};
-use journal::{Check, JournalError, Placed};
+use journal::{Check, Placed};
 use journal_postgres::import;
 use journal_postgres::import::{Import, JOURNAL_TABLES};
 use journal_sqlite::export::Export;

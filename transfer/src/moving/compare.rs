@@ -3,8 +3,8 @@
 use super::tables::TABLES;
 use db::{Result, SqlError};
 use futures_util::TryStreamExt;
+use journal::Kind;
 use journal::codec::hold_state_code;
-use journal::{JournalError, Kind};
 use journal_postgres::import::Import;
 use journal_sqlite::export::Export;
 use ledger::{AccountKind, HoldState};

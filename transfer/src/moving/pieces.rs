@@ -3,7 +3,7 @@
 
 use super::seqs::Seqs;
 use db::{Result, SqlError};
-use journal::{Batch, JournalError, Kind, Seq};
+use journal::{Batch, Kind, Seq};
 use journal_postgres::Month;
 use journal_postgres::import::Import;
 use journal_sqlite::export::Line;

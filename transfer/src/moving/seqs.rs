@@ -1,7 +1,7 @@
 //! Where every record is now.
 
 use db::{Result, SqlError};
-use journal::{JournalError, Seq};
+use journal::Seq;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use db::{Result, SqlError};
 use futures_util::TryStreamExt;
-use journal::{JournalError, State};
+use journal::State;
 use journal_postgres::Delta;
 use journal_postgres::import::Import;
 use journal_sqlite::export::Export;

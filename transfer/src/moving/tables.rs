@@ -4,7 +4,7 @@ use super::seqs::Seqs;
 use catalog::OF_RECORDS;
 use db::{Result, SqlError};
 use futures_util::TryStreamExt;
-use journal::{JournalError, Seq};
+use journal::Seq;
 use journal_postgres::Rows;
 use journal_postgres::import::{Form, Import};
 use journal_sqlite::export::Export;
