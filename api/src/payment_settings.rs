@@ -1,9 +1,9 @@
 //! The settings of payments through a provider, and whether they go together.
 
 use anyhow::{Context as _, bail};
-use payments::secret::Secret;
 use payments::service::TopUpTerms;
-use payments::stripe::{Stripe, StripeSettings};
+use provider::secret::Secret;
+use provider::stripe::{Stripe, StripeSettings};
 use rating::{Cents, Currency};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -48,7 +48,7 @@ pub struct PaymentSettings {
     )]
     pub stripe_connect_webhook_secrets: Vec<Secret>,
     /// Where Stripe is asked.
-    #[arg(long, env = "CENTWISE_STRIPE_API_URL", default_value = payments::stripe::API_URL, value_name = "URL")]
+    #[arg(long, env = "CENTWISE_STRIPE_API_URL", default_value = provider::stripe::API_URL, value_name = "URL")]
     pub stripe_api_url: String,
     /// What can be topped up through the provider: `CURRENCY:MIN-MAX:PRESETS` in minor units, with
     /// `;` in between.
@@ -63,7 +63,7 @@ impl Default for PaymentSettings {
             stripe_secret_key: None,
             stripe_webhook_secrets: Vec::new(),
             stripe_connect_webhook_secrets: Vec::new(),
-            stripe_api_url: payments::stripe::API_URL.to_owned(),
+            stripe_api_url: provider::stripe::API_URL.to_owned(),
             top_up_terms: TERMS.parse().into_iter().collect(),
         }
     }

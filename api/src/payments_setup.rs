@@ -7,10 +7,10 @@ use clock::Clock;
 use jiff::tz::TimeZone;
 use metering::Engine;
 use metering::requests::Problem;
-use payments::payouts::{Calendar, Payouts};
-use payments::provider::Provider;
 use payments::service::{PaymentService, Settings, Sources};
-use payments::stripe::Stripe;
+use payouts::{Calendar, Payouts};
+use provider::Provider;
+use provider::stripe::Stripe;
 use rating::TenantId;
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use api::reload::Reread;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, CommandFactory, FromArgMatches};
-use payments::secret::{BlankSecret, Secret};
+use provider::secret::{BlankSecret, Secret};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;

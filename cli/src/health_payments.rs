@@ -2,8 +2,8 @@
 
 use super::finding::{Check, Status};
 use api::payment_settings::PaymentSettings;
-use payments::provider::Provider as _;
 use payments::rows::look::PaymentsLook;
+use provider::Provider as _;
 use rating::Instant;
 
 /// Of a server that has a provider, this long without a message is worth a look.

@@ -3,7 +3,6 @@
 //! asked for.
 
 use crate::payment_outcome::Seen;
-use crate::provider::{ForeignPayment, Payment as Shown, Provider};
 use crate::rows::PaymentRows;
 use crate::rows::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
 use crate::service::{PaymentService, unread};
@@ -11,6 +10,7 @@ use crate::settlement::{SOURCE, Settled, overflow};
 use journal::Kind;
 use ledger::{AccountKey, Posting};
 use metering::requests::{PostPayment, Problem};
+use provider::{ForeignPayment, Payment as Shown, Provider};
 use rating::Cents;
 
 /// Why a top-up failed that was paid with something else: its money is in suspense.

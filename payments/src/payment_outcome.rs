@@ -4,9 +4,9 @@
 //! order, twice, or not at all: what is posted is the difference between what it must come to and
 //! what is posted already.
 
-use crate::provider::{DisputeStatus, Payment, PaymentStatus};
 use journal::Kind;
 use ledger::{AccountKey, AccountKind, Posting};
+use provider::{DisputeStatus, Payment, PaymentStatus};
 use rating::{Cents, Currency, Overflow, TenantId};
 
 /// What a payment has come to, or shall come to, on each account. The root's external account has
@@ -242,7 +242,7 @@ pub fn kind_of(before: &crate::rows::Payment, after: &Standing, seen: &Seen) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{Charge, Dispute, Fee, Refund, RefundStatus};
+    use provider::{Charge, Dispute, Fee, Refund, RefundStatus};
 
     fn paid(
         cents: i64,

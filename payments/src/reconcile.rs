@@ -1,13 +1,13 @@
 //! Compares what the provider says of its balance of ours with what is posted.
 
 use crate::payment_outcome::Seen;
-use crate::provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
 use crate::rows::Payment;
 use crate::rows::PaymentRows;
 use crate::service::{PaymentService, provider_problem, unread};
 use journal::{Identity, Namespace};
 use ledger::AccountKey;
 use metering::requests::Problem;
+use provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
 use rating::{Cents, Currency, Instant, TenantId};
 use std::collections::BTreeSet;
 
@@ -148,7 +148,7 @@ impl PaymentService {
         let posted = match &payout {
             Some(payout) => {
                 self.net_of(
-                    &crate::payouts::steps(payout).collect::<Vec<_>>(),
+                    &payouts::steps(payout).collect::<Vec<_>>(),
                     payout.root,
                     payout.currency,
                 )
@@ -254,7 +254,7 @@ impl PaymentService {
         Ok(())
     }
 
-    async fn is_ours(&self, shown: &crate::provider::Payment) -> Result<bool, Problem> {
+    async fn is_ours(&self, shown: &provider::Payment) -> Result<bool, Problem> {
         let Some(id) = shown
             .reference
             .as_ref()

@@ -1,13 +1,13 @@
 //! Giving money back: the debit comes first, the provider is asked then, and what it refuses is
 //! given back to the balance.
 
-use crate::provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
 use crate::rows::PaymentRows;
 use crate::rows::{Created, Payment, Refund, RefundState, TopUp};
 use crate::service::{PaymentService, again_secs, code_of, provider_problem, unread};
 use crate::settlement::Settled;
 use catalog::Actor;
 use metering::requests::Problem;
+use provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
 use rating::Cents;
 use rating::ids::RefundId;
 

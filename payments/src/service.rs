@@ -4,13 +4,13 @@
 //! the same request of a caller is one page and one refund, whatever process dies in between.
 
 use crate::inbox::Inbox;
-use crate::payouts::Payouts;
-use crate::provider::{CallKey, CheckoutRequest, Method, Provider, ProviderError, Session};
 use crate::rows::PaymentRows;
 use crate::rows::{Created, Origin, TopUp, TopUpState};
 use catalog::{Actor, Catalog, CatalogError};
 use metering::Engine;
 use metering::requests::Problem;
+use payouts::Payouts;
+use provider::{CallKey, CheckoutRequest, Method, Provider, ProviderError, Session};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency, Instant, TenantId};
 use std::sync::Arc;

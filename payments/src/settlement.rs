@@ -8,15 +8,15 @@
 //! next.
 
 use crate::payment_outcome::{Owner, Seen, Standing, kind_of};
-use crate::provider::{
-    Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
-};
 use crate::rows::PaymentRows;
 use crate::rows::{Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
 use crate::service::{PaymentService, provider_problem, unread};
 use ledger::{AccountKey, Limit};
 use metering::requests::{PostPayment, Problem};
 use notices::rows::{Notice, NoticeKind};
+use provider::{
+    Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
+};
 use rating::ids::NoticeId;
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use serde_json::json;

@@ -1,7 +1,6 @@
 //! What is due: events to work off, pages and payments to look at, refunds to send. Any number of
 //! processes share it; a guarded change of the row says whose turn it is.
 
-use crate::provider::{Event, Object, ProviderError};
 use crate::rows::PaymentRows;
 use crate::rows::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
 use crate::service::{PaymentService, again_secs, unread};
@@ -9,6 +8,7 @@ use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};
 use metering::balance_monitor::Purpose;
 use metering::requests::Problem;
+use provider::{Event, Object, ProviderError};
 use rating::Instant;
 use rating::ids::NoticeId;
 use serde_json::json;

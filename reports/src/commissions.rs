@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::sources::Sources;
 use journal::{JournalEntry, Seq};
 use ledger::AccountKey;
-use payments::payouts::{self, CommissionAccount, Payouts};
+use payouts::{self, CommissionAccount, Payouts};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::Serialize;
 use std::collections::HashMap;

@@ -4,7 +4,7 @@ use catalog::CatalogError;
 use journal::JournalError;
 use ledger::Refusal;
 use metering::requests::Problem;
-use payments::payouts;
+use payouts;
 use rating::money::BadCurrency;
 use rating::{Instant, Overflow};
 

@@ -2,8 +2,8 @@
 
 use crate::error::Error;
 use crate::sources::Sources;
-use payments::payouts::{Because, CommissionAccount, Cover, default_settings};
-use payments::rows::{PayoutMethod, PayoutSettings};
+use payouts::rows::{PayoutMethod, PayoutSettings};
+use payouts::{Because, CommissionAccount, Cover, default_settings};
 use rating::Instant;
 use schema::words;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! The payment provider's balance against what is posted.
 
 use crate::error::Error;
-use payments::provider::{BalanceMove, MoveSum};
 use payments::service::PaymentService;
+use provider::{BalanceMove, MoveSum};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 

@@ -5,7 +5,7 @@ use catalog::Catalog;
 use journal::Journal;
 use metering::engine::Engine;
 use metering::requests::Caller;
-use payments::payouts::Payouts;
+use payouts::Payouts;
 use prepare::cache::{Cache, Generation};
 use rating::{Currency, Instant, TenantId};
 use std::sync::Arc;

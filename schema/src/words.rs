@@ -81,12 +81,12 @@ words_of! {
         PayoutFailed, UsageUnrated, MarginNegative, HoldExpired, Test,
     }
     OnExhausted = tenants::OnExhausted { Post, Refuse }
-    PayoutMethod = payments::rows::PayoutMethod { Stripe, Bank }
-    PayoutState = payments::rows::PayoutState { Due, Paying, Paid, Failed, Reversing, Reversed, Canceled }
+    PayoutMethod = payouts::rows::PayoutMethod { Stripe, Bank }
+    PayoutState = payouts::rows::PayoutState { Due, Paying, Paid, Failed, Reversing, Reversed, Canceled }
     RefundState = payments::rows::RefundState { Pending, Sent, Succeeded, Failed }
     RoundingMode = rating::rounding::Mode { Up, Down, HalfUp, HalfEven, Ceil, Floor }
     Scope = tenants::Scope { PlatformAdmin, TenantAdmin, TenantRead, UsageWrite, MetricsRead }
-    StatementSumKind = payments::rows::MoveKind {
+    StatementSumKind = payouts::rows::MoveKind {
         ChargesReceived, ChargesPaid, TopUp, Adjustment, Refund, Dispute, Payout, Payment,
     }
     TenantKind = tenants::TenantKind { Platform, Reseller, Customer }

@@ -45,6 +45,7 @@ mod tree;
 
 use ::notices::rows::*;
 use ::payments::rows::*;
+use ::payouts::rows::*;
 use ::tenants::{
     Agreement, ApiKey, Authority, Collect, NotAllowed, OnExhausted, Pricing, Scope, Tenant,
     TenantKind,

@@ -69,19 +69,19 @@ async fn settings_are_changed_from_what_they_are(world: World) {
     let muster = world.reseller(10, "muster", &world.platform).await;
     let records = &world.catalog;
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_settings(muster.id)
             .await
             .unwrap(),
         None
     );
-    let first = PaymentRows::of(records)
+    let first = PayoutRows::of(records)
         .put_payout_settings(&world.by(), &settings(&muster))
         .await
         .unwrap();
     assert_eq!((first.version, first.updated_at), (1, at(DAY)));
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_settings(muster.id)
             .await
             .unwrap()
@@ -89,7 +89,7 @@ async fn settings_are_changed_from_what_they_are(world: World) {
         Some(&first)
     );
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_settings_of_payee("acct_1")
             .await
             .unwrap()
@@ -104,12 +104,12 @@ async fn settings_are_changed_from_what_they_are(world: World) {
         requirements: Vec::new(),
         ..first.clone()
     };
-    let second = PaymentRows::of(records)
+    let second = PayoutRows::of(records)
         .put_payout_settings(&world.by(), &plain)
         .await
         .unwrap();
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_settings(muster.id)
             .await
             .unwrap()
@@ -118,7 +118,7 @@ async fn settings_are_changed_from_what_they_are(world: World) {
     );
     assert_eq!(
         refused(
-            PaymentRows::of(records)
+            PayoutRows::of(records)
                 .put_payout_settings(&world.by(), &first)
                 .await
         ),
@@ -126,14 +126,14 @@ async fn settings_are_changed_from_what_they_are(world: World) {
     );
     assert_eq!(
         refused(
-            PaymentRows::of(records)
+            PayoutRows::of(records)
                 .put_payout_settings(&world.by(), &settings(&muster))
                 .await
         ),
         "conflict version",
         "there are some"
     );
-    let page = PaymentRows::of(records)
+    let page = PayoutRows::of(records)
         .all_payout_settings(None, 10)
         .await
         .unwrap();
@@ -189,13 +189,13 @@ async fn months_grow_from_the_latest(world: World) {
         closed_at: closed_at.map(at),
     };
     let up_to = async |number| {
-        PaymentRows::of(&world.catalog)
+        PayoutRows::of(&world.catalog)
             .commission_month(muster.root, muster.id, Currency::EUR, number)
             .await
             .unwrap()
     };
     let add = async |latest: Option<&CommissionMonth>, rows: &[CommissionMonth]| {
-        PaymentRows::of(&world.catalog)
+        PayoutRows::of(&world.catalog)
             .add_commission(latest, rows, None)
             .await
             .unwrap()
@@ -259,20 +259,20 @@ async fn customers_grow_from_their_position(world: World) {
             .collect(),
     };
     let add = async |grown: &CustomersGrown| {
-        PaymentRows::of(&world.catalog)
+        PayoutRows::of(&world.catalog)
             .add_commission(None, &[], Some(grown))
             .await
             .unwrap()
     };
     let position = async || {
-        PaymentRows::of(&world.catalog)
+        PayoutRows::of(&world.catalog)
             .commission_position(muster.root, muster.id, Currency::EUR)
             .await
             .unwrap()
     };
     let page = async |after: Option<&Tenant>, limit| {
         let after = after.map(|tenant| tenant.id);
-        let page = PaymentRows::of(&world.catalog)
+        let page = PayoutRows::of(&world.catalog)
             .commission_customers(muster.root, muster.id, Currency::EUR, after, limit)
             .await
             .unwrap();
@@ -332,7 +332,7 @@ async fn customers_grow_from_their_position(world: World) {
     };
     assert!(add(&grown(None, position, &[(&first, -5), (&second, 5)])).await);
     let losses = async |seller: &Tenant| {
-        let page = PaymentRows::of(&world.catalog)
+        let page = PayoutRows::of(&world.catalog)
             .losses(muster.root, seller.id, Currency::EUR, None, 10)
             .await
             .unwrap();
@@ -355,7 +355,7 @@ async fn customers_grow_from_their_position(world: World) {
     let ((_, _, passed, gained, _), bound) = (page(None, 1).await.0[0], 1_000_000_000_000_000_000);
     assert_eq!((passed, gained), (-bound, bound));
     assert_eq!(
-        PaymentRows::of(&world.catalog)
+        PayoutRows::of(&world.catalog)
             .commission_position(lower.root, lower.id, Currency::EUR)
             .await
             .unwrap(),
@@ -373,47 +373,47 @@ async fn a_period_has_one_payout(world: World) {
         payout(3, &muster, 11, 50),
     );
     let counting = async || {
-        let sums = PaymentRows::of(records)
+        let sums = PayoutRows::of(records)
             .payouts_counting(muster.root, muster.id, Currency::EUR)
             .await
             .unwrap();
         sums.gone.checked_add(sums.due).unwrap()
     };
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .create_payout(&world.by(), &first, Cents(0))
             .await
             .unwrap()
     );
     assert!(
-        !PaymentRows::of(records)
+        !PayoutRows::of(records)
             .create_payout(&world.by(), &twin, Cents(300))
             .await
             .unwrap(),
         "the period has one"
     );
     assert!(
-        !PaymentRows::of(records)
+        !PayoutRows::of(records)
             .create_payout(&world.by(), &second, Cents(0))
             .await
             .unwrap(),
         "worked out from what was before"
     );
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .create_payout(&world.by(), &second, Cents(300))
             .await
             .unwrap()
     );
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .create_payout(&world.by(), &payout(4, &other, 10, 9), Cents(0))
             .await
             .unwrap()
     );
     assert_eq!(
         (
-            PaymentRows::of(records)
+            PayoutRows::of(records)
                 .payout(first.id)
                 .await
                 .unwrap()
@@ -433,13 +433,13 @@ async fn a_period_has_one_payout(world: World) {
         ..first.clone()
     };
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .replace_payout(None, &first, &paying)
             .await
             .unwrap()
     );
     assert!(
-        !PaymentRows::of(records)
+        !PayoutRows::of(records)
             .replace_payout(None, &first, &paying)
             .await
             .unwrap(),
@@ -450,21 +450,21 @@ async fn a_period_has_one_payout(world: World) {
         ..paying
     };
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_known(first.id)
             .await
             .unwrap(),
         paying
     );
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payouts_waiting(at(89), 10)
             .await
             .unwrap(),
         []
     );
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payouts_waiting(at(90), 10)
             .await
             .unwrap(),
@@ -472,7 +472,7 @@ async fn a_period_has_one_payout(world: World) {
     );
 
     let beside = async |one: &Payout| {
-        let sums = PaymentRows::of(records)
+        let sums = PayoutRows::of(records)
             .payouts_beside(muster.root, muster.id, Currency::EUR, Some(one))
             .await
             .unwrap();
@@ -495,7 +495,7 @@ async fn a_period_has_one_payout(world: World) {
         ..paying.clone()
     };
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .replace_payout(Some((&world.by(), "fail")), &paying, &failed)
             .await
             .unwrap()
@@ -514,14 +514,14 @@ async fn a_period_has_one_payout(world: World) {
     assert_eq!(counting().await, Cents(50));
     assert_eq!(
         refused(
-            PaymentRows::of(records)
+            PayoutRows::of(records)
                 .revive_payout(&world.by(), &failed, &again, Cents(349))
                 .await
         ),
         "conflict state"
     );
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .revive_payout(&world.by(), &failed, &again, Cents(350))
             .await
             .unwrap()
@@ -537,13 +537,13 @@ async fn a_period_has_one_payout(world: World) {
         ..second.clone()
     };
     assert!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .replace_payout(Some((&world.by(), "cancel")), &second, &canceled)
             .await
             .unwrap()
     );
     let list = async |top: &Tenant, state, before| {
-        let page = PaymentRows::of(records)
+        let page = PayoutRows::of(records)
             .payouts_below(top, state, Period::default(), before, 10)
             .await
             .unwrap();
@@ -561,13 +561,13 @@ async fn a_period_has_one_payout(world: World) {
         (vec![1], vec![4])
     );
     assert_eq!(list(&muster, Some(Canceled), None).await, [3]);
-    let walled = PaymentRows::of(&world.catalog.within(other.root))
+    let walled = PayoutRows::of(&world.catalog.within(other.root))
         .payouts_below(&other, None, Period::default(), None, 10)
         .await
         .unwrap();
     assert_eq!(walled.data.len(), 1);
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_of_period(muster.root, muster.id, Currency::EUR, 12)
             .await
             .unwrap(),
@@ -593,7 +593,7 @@ async fn a_file_is_stored_whole(world: World) {
     let records = &world.catalog;
     let mut taken = Vec::new();
     for one in [payout(1, &muster, 10, 300), payout(2, &other, 10, 50)] {
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .create_payout(&world.by(), &one, Cents(0))
             .await
             .unwrap();
@@ -621,7 +621,7 @@ async fn a_file_is_stored_whole(world: World) {
     stale[1].0.version = 7;
     assert_eq!(
         refused(
-            PaymentRows::of(records)
+            PayoutRows::of(records)
                 .create_payout_file(&world.by(), &file, &stale)
                 .await
         ),
@@ -629,27 +629,27 @@ async fn a_file_is_stored_whole(world: World) {
     );
     assert_eq!(
         (
-            PaymentRows::of(records).payout_file(file.id).await.unwrap(),
-            PaymentRows::of(records)
+            PayoutRows::of(records).payout_file(file.id).await.unwrap(),
+            PayoutRows::of(records)
                 .payouts_of_file(file.id)
                 .await
                 .unwrap()
         ),
         (None, vec![])
     );
-    PaymentRows::of(records)
+    PayoutRows::of(records)
         .create_payout_file(&world.by(), &file, &taken)
         .await
         .unwrap();
     assert_eq!(
-        PaymentRows::of(records)
+        PayoutRows::of(records)
             .payout_file(file.id)
             .await
             .unwrap()
             .as_ref(),
         Some(&file)
     );
-    let of: Vec<i64> = PaymentRows::of(records)
+    let of: Vec<i64> = PayoutRows::of(records)
         .payouts_of_file(file.id)
         .await
         .unwrap()
@@ -657,11 +657,11 @@ async fn a_file_is_stored_whole(world: World) {
         .map(|payout| payout.id.0)
         .collect();
     assert_eq!(of, [1, 2]);
-    let due = PaymentRows::of(records)
+    let due = PayoutRows::of(records)
         .payouts_in_state(Due, PayoutMethod::Bank, Some(Currency::EUR), None, 10)
         .await
         .unwrap();
-    let paying = PaymentRows::of(records)
+    let paying = PayoutRows::of(records)
         .payouts_in_state(Paying, PayoutMethod::Bank, None, Some(PayoutId(1)), 10)
         .await
         .unwrap();

@@ -9,6 +9,7 @@ fn every() -> impl Iterator<Item = (&'static str, &'static [(&'static str, &'sta
     [
         catalog::STATEMENTS,
         ::payments::rows::STATEMENTS,
+        ::payouts::rows::STATEMENTS,
         ::notices::rows::STATEMENTS,
         &[("sql", db::sql::STATEMENTS)],
     ]

@@ -8,15 +8,15 @@ use metering::requests::{MoneyKind, Problem};
 use notices::rows::NoticeKind;
 use notices::rows::NoticeRows;
 use payments::auto::AutoTerms;
-use payments::payouts::{bank_account, default_settings};
-use payments::provider::{Hook, Provider};
 use payments::refund::NewRefund;
 use payments::rows::PaymentRows;
-use payments::rows::{
-    AutoState, AutoTopUp, PayoutMethod, PayoutSettings, PayoutState, RefundState, TopUp, TopUpState,
-};
+use payments::rows::{AutoState, AutoTopUp, RefundState, TopUp, TopUpState};
 use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
-use payments::stripe::{Stripe, StripeSettings};
+use payouts::rows::PayoutRows;
+use payouts::rows::{PayoutMethod, PayoutSettings, PayoutState};
+use payouts::{bank_account, default_settings};
+use provider::stripe::{Stripe, StripeSettings};
+use provider::{Hook, Provider};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use serde_json::json;
@@ -754,7 +754,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         bank,
         ..default_settings(&muster, EUR, PayoutMethod::Bank)
     };
-    PaymentRows::of(&world.catalog)
+    PayoutRows::of(&world.catalog)
         .put_payout_settings(&world.actor(), &settings)
         .await
         .unwrap();
@@ -764,7 +764,7 @@ async fn a_payout_starts_no_charge(backend: Backend) {
         .run(&world.actor(), None, 10, false, world.now())
         .await
         .unwrap();
-    let due = PaymentRows::of(&world.catalog)
+    let due = PayoutRows::of(&world.catalog)
         .payouts_below(&world.platform, None, Period::default(), None, 10)
         .await
         .unwrap()

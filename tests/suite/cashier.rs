@@ -5,10 +5,11 @@ use crate::payee::Payer;
 use crate::world::{Backend, World};
 use catalog::Period;
 use jiff::tz::TimeZone;
-use payments::payouts::{Calendar, Error, Outcome, Payouts, default_settings};
-use payments::provider::Provider;
 use payments::rows::PaymentRows;
-use payments::rows::{Payout, PayoutMethod, PayoutSettings};
+use payouts::rows::PayoutRows;
+use payouts::rows::{Payout, PayoutMethod, PayoutSettings};
+use payouts::{Calendar, Error, Outcome, Payouts, default_settings};
+use provider::Provider;
 use rating::{Cents, Currency};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -66,7 +67,7 @@ impl Cashier {
             minimum: Cents(100),
             ..default_settings(&tenant, EUR, method)
         };
-        let settings = PaymentRows::of(&self.world.catalog)
+        let settings = PayoutRows::of(&self.world.catalog)
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -107,7 +108,7 @@ impl Cashier {
             .await
             .unwrap();
         assert_eq!(next, None);
-        let line = |one: &payments::payouts::Considered| {
+        let line = |one: &payouts::Considered| {
             let outcome = match &one.outcome {
                 Outcome::Created(payout) => format!("created {}", payout.cents),
                 Outcome::Would(cents) => format!("would be {cents}"),
@@ -126,7 +127,7 @@ impl Cashier {
 
     /// Every payout, oldest first.
     pub async fn all(&self) -> Vec<Payout> {
-        let mut found = PaymentRows::of(&self.world.catalog)
+        let mut found = PayoutRows::of(&self.world.catalog)
             .payouts_below(&self.world.platform, None, Period::default(), None, 100)
             .await
             .unwrap()

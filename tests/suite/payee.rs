@@ -2,7 +2,7 @@
 //! it is told.
 
 use async_trait::async_trait;
-use payments::provider::*;
+use provider::*;
 use rating::{Cents, Currency, Instant};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;

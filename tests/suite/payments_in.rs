@@ -5,11 +5,11 @@ use crate::world::{Backend, World, on_every_journal};
 use catalog::Period;
 use metering::requests::Problem;
 use notices::rows::NoticeRows;
-use payments::provider::DisputeStatus;
 use payments::refund::NewRefund;
 use payments::rows::PaymentRows;
 use payments::rows::{RefundState, TopUp};
 use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
+use provider::DisputeStatus;
 use rating::ids::TopUpId;
 use rating::{Cents, Currency};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ fn service_of(world: &World, double: &Double) -> PaymentService {
         public_url: Some("https://billing.example".to_owned()),
         terms,
     };
-    let provider: Arc<dyn payments::provider::Provider> = Arc::new(double.clone());
+    let provider: Arc<dyn provider::Provider> = Arc::new(double.clone());
     PaymentService::new(
         world.catalog.clone(),
         world.engine.clone(),
@@ -466,7 +466,7 @@ async fn disputes_to_the_end(backend: Backend) {
         )
         .await;
     assert_eq!(
-        PaymentRows::of(&world.world.catalog)
+        payouts::rows::PayoutRows::of(&world.world.catalog)
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),
@@ -483,7 +483,7 @@ async fn disputes_to_the_end(backend: Backend) {
         .books("acme-42 7500, acme-43 5000, expense of muster -2050, external of muster -10450")
         .await;
     assert_eq!(
-        PaymentRows::of(&world.world.catalog)
+        payouts::rows::PayoutRows::of(&world.world.catalog)
             .open_disputes_below(&world.world.tenant("muster"))
             .await
             .unwrap(),

@@ -5,9 +5,11 @@ use crate::payee::Fault;
 use crate::world::{Backend, on_every_journal};
 use journal::Seq;
 use notices::rows::NoticeRows;
-use payments::payouts::{Payouts, default_settings};
 use payments::rows::PaymentRows;
-use payments::rows::{CommissionMonth, MoveKind, Payment, PayoutMethod, Settlement, Sum};
+use payments::rows::{Payment, Settlement};
+use payouts::rows::PayoutRows;
+use payouts::rows::{CommissionMonth, MoveKind, PayoutMethod, Sum};
+use payouts::{Payouts, default_settings};
 use rating::Cents;
 use serde_json::json;
 use std::sync::Arc;
@@ -597,7 +599,7 @@ async fn an_account_is_opened_once_and_read_again(backend: Backend) {
     );
     assert_eq!(cashier.payer.payees(), 2, "muster's and this one");
     let settings = || async {
-        PaymentRows::of(&cashier.world.catalog)
+        PayoutRows::of(&cashier.world.catalog)
             .payout_settings(sub_agent.id)
             .await
             .unwrap()
@@ -731,7 +733,7 @@ async fn one_that_fails_keeps_nobody_elses(backend: Backend) {
         closed_at: None,
     };
     assert!(
-        PaymentRows::of(&cashier.world.catalog)
+        PayoutRows::of(&cashier.world.catalog)
             .add_commission(None, &[month], None)
             .await
             .unwrap()

@@ -4,9 +4,10 @@ use crate::cashier::{Cashier, told};
 use crate::http_world::{Market, on_every_database};
 use crate::world::{Backend, on_every_journal};
 use catalog::CatalogError;
-use payments::payouts::{Error, bank_account};
 use payments::rows::PaymentRows;
-use payments::rows::{Payout, PayoutMethod, PayoutSettings};
+use payouts::rows::PayoutRows;
+use payouts::rows::{Payout, PayoutMethod, PayoutSettings};
+use payouts::{Error, bank_account};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -29,18 +30,17 @@ impl Cashier {
 
     async fn bank_of(&self, tenant: &str, holder: &str, iban: &str) {
         let tenant = self.world.tenant(tenant);
-        let stored = PaymentRows::of(&self.world.catalog)
+        let stored = PayoutRows::of(&self.world.catalog)
             .payout_settings(tenant.id)
             .await
             .unwrap();
-        let fresh =
-            payments::payouts::default_settings(&tenant, rating::Currency::EUR, PayoutMethod::Bank);
+        let fresh = payouts::default_settings(&tenant, rating::Currency::EUR, PayoutMethod::Bank);
         let bank = Some(bank_account(holder, iban, None).unwrap());
         let settings = PayoutSettings {
             bank,
             ..stored.unwrap_or(fresh)
         };
-        PaymentRows::of(&self.world.catalog)
+        PayoutRows::of(&self.world.catalog)
             .put_payout_settings(&self.world.actor(), &settings)
             .await
             .unwrap();
@@ -115,7 +115,7 @@ async fn a_file_is_made_once_and_paid_together(backend: Backend) {
         .world
         .accounts("acme-42 3800, acme-43 5000, revenue of muster 900, external of muster -9700")
         .await;
-    let file = PaymentRows::of(&cashier.world.catalog)
+    let file = PayoutRows::of(&cashier.world.catalog)
         .payout_file(paying.file.unwrap())
         .await
         .unwrap()

@@ -3,12 +3,13 @@
 use crate::cashier::{DAY, EUR, payouts_by, told};
 use crate::world::{Backend, World, on_every_journal};
 use catalog::Period;
-use payments::payouts::{Payouts, default_settings};
-use payments::provider::{Hook, Provider};
 use payments::rows::PaymentRows;
-use payments::rows::{Payout, PayoutMethod, PayoutSettings};
 use payments::service::{PaymentService, Settings, Sources};
-use payments::stripe::{Stripe, StripeSettings};
+use payouts::rows::PayoutRows;
+use payouts::rows::{Payout, PayoutMethod, PayoutSettings};
+use payouts::{Payouts, default_settings};
+use provider::stripe::{Stripe, StripeSettings};
+use provider::{Hook, Provider};
 use rating::Cents;
 use serde_json::json;
 use std::num::NonZeroU32;
@@ -121,7 +122,7 @@ impl PaymentWorld {
     }
 
     async fn last(&self) -> Payout {
-        PaymentRows::of(&self.world.catalog)
+        PayoutRows::of(&self.world.catalog)
             .payouts_below(&self.world.platform, None, Period::default(), None, 1)
             .await
             .unwrap()

@@ -1,7 +1,7 @@
 //! A payment provider in memory: what its pages, payers and banks do is said by the test. It
 //! forgets no key and tells what happened as events, which the test delivers as it likes.
 
-use payments::provider::{
+use provider::{
     BalanceMove, CallKey, Charge, ChargeRequest, CheckoutRequest, CustomerRequest, Decline,
     Dispute, DisputeStatus, Event, Fee, ForeignPayment, Hook, HookError, MoveKind, MoveSum, Object,
     Page, Payee, PayeeRequest, Payment, PaymentStatus, Provider, ProviderError, Refund,

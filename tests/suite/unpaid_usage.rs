@@ -1150,7 +1150,7 @@ mod before {
     use crate::world::{Backend, on_every_journal};
     use journal::{EntryQuery, Of, Seq};
     use metering::requests::MoneyKind;
-    use payments::rows::{CommissionMonth, MoveKind, PaymentRows, PayoutMethod, Sum, Sums};
+    use payouts::rows::{CommissionMonth, MoveKind, PayoutMethod, PayoutRows, Sum, Sums};
     use rating::Cents;
 
     on_every_journal!(months_that_were_there_before_are_added_up_by_customer);
@@ -1187,7 +1187,7 @@ mod before {
             closed_at: None,
         };
         assert!(
-            PaymentRows::of(&world.catalog)
+            PayoutRows::of(&world.catalog)
                 .add_commission(None, std::slice::from_ref(&november), None)
                 .await
                 .unwrap()
@@ -1201,7 +1201,7 @@ mod before {
             cashier.run(true).await,
             ["muster 2026-11 BelowMinimum, 50 carried"]
         );
-        let by_customer = PaymentRows::of(&world.catalog)
+        let by_customer = PayoutRows::of(&world.catalog)
             .commission_customers(muster.root, muster.id, EUR, None, 10)
             .await
             .unwrap();
@@ -1214,7 +1214,7 @@ mod before {
             (lines, by_customer.has_more),
             (vec![("acme-42".to_owned(), 300, 3)], false)
         );
-        let position = PaymentRows::of(&world.catalog)
+        let position = PayoutRows::of(&world.catalog)
             .commission_position(muster.root, muster.id, EUR)
             .await
             .unwrap()

@@ -12,10 +12,6 @@ pub mod rules;
 mod stops;
 mod usage;
 
-use crate::provider::{
-    CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
-    PaymentStatus, ProviderError,
-};
 use crate::rows::PaymentRows;
 use crate::rows::{AutoState, AutoTopUp, Origin, TopUp, TopUpState};
 use crate::service::{NewCheckout, PaymentService, again_secs, code_of, provider_problem, unread};
@@ -23,6 +19,10 @@ use catalog::Actor;
 use metering::requests::Problem;
 use notices::rows::NoticeRows;
 use notices::rows::{Notice, NoticeKind};
+use provider::{
+    CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
+    PaymentStatus, ProviderError,
+};
 use rating::ids::{NoticeId, TopUpId};
 use rating::{Cents, Currency, Instant, Overflow, TenantId};
 use rules::{End, Wait};
@@ -205,7 +205,7 @@ impl PaymentService {
         let Some((counted, balance)) = self.counted(&auto).await? else {
             return Ok(None);
         };
-        let disputes = PaymentRows::of(&self.catalog)
+        let disputes = payouts::rows::PayoutRows::of(&self.catalog)
             .open_disputes_below(&of)
             .await
             .map_err(unread)?;

@@ -3,8 +3,8 @@
 //! A month's spending is counted when a top-up begins, and given back if it fails: so no crash
 //! exceeds the cap.
 
-use crate::provider::Decline;
 use crate::rows::{AutoState, AutoTopUp};
+use provider::Decline;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant, Overflow};
 

@@ -2,12 +2,12 @@
 //! contested, a method that is gone, a tenant that may pay no longer. Each is told once.
 
 use super::{TRIES_MAX, changing, rules};
-use crate::provider::Object;
 use crate::rows::PaymentRows;
 use crate::rows::{AutoState, AutoTopUp, Origin, Payment};
 use crate::service::{PaymentService, unread};
 use metering::requests::Problem;
 use notices::rows::NoticeKind;
+use provider::Object;
 use rating::{Cents, TenantId};
 use serde_json::json;
 

@@ -3,7 +3,6 @@
 
 use super::{PaymentRows, TopUp, top_ups};
 use ::notices::rows::{self as notices, Notice};
-use catalog::tenants::below;
 use catalog::{Actor, CatalogError, Change, Page, Period, Result, audit, one_more};
 use db::sql::{Tx, change, corrupt, read, statements, write};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
@@ -34,10 +33,6 @@ statements! {
         " and created_at >= $2 and created_at < $3 order by id limit $4"
     );
     CHANGED = "select id from payments where updated_at >= $1 and updated_at < $2 order by id";
-    DISPUTED_BELOW = concat!(
-        "select count(*) from payments where open_disputes > 0",
-        " and tenant_id in (select t.id from tenants t where t.path >= $1 and t.path < $2)"
-    );
     /// Whoever saw the row as it is changes it.
     PUT = concat!(
         "update payments set status = $4, is_own = $5, generation = $6, balance_cents = $7, \
@@ -303,12 +298,6 @@ impl PaymentRows<'_> {
             until.micros()
         )?;
         Ok(rows.into_iter().map(|(id,)| id).collect())
-    }
-
-    /// Payments under dispute of `top` and every tenant under it.
-    pub async fn open_disputes_below(self, top: &Tenant) -> Result<i64> {
-        let (first, end) = below(&top.path);
-        Ok(read!(self.0, fetch_one as (i64,), DISPUTED_BELOW, first, end)?.0)
     }
 
     /// Writes what was seen and posted, all of it or (false: somebody else was faster) nothing.

@@ -193,7 +193,7 @@ impl Ask<'_> {
                 Err(refused) => return Err(refused.into()),
             }
         }
-        Err(payments::payouts::Error::Busy.into())
+        Err(payouts::Error::Busy.into())
     }
 }
 

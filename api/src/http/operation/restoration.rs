@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use db::restoration::Restoration;
 use payments::rows::PaymentRows;
+use payouts::rows::PayoutRows;
 use schema::words;
 use serde::{Deserialize, Serialize};
 use web::auth::MayOperate;
@@ -100,7 +101,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
         restored_at: Some(restoration.restored_at().to_string()),
         backup_at: Some(restoration.backup_at().to_string()),
         valid_keys,
-        open_payouts: PaymentRows::of(&app.catalog).payouts_open().await?,
+        open_payouts: PayoutRows::of(&app.catalog).payouts_open().await?,
     })
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
-use payments::provider::{Hook, HookError};
+use provider::{Hook, HookError};
 use web::problem::ApiProblem;
 use web::state::App;
 use web::write;

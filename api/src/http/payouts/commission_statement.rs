@@ -8,8 +8,9 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use journal::Seq;
-use payments::payouts::{CommissionAccount, MonthView};
 use payments::rows::PaymentRows;
+use payouts::rows::PayoutRows;
+use payouts::{CommissionAccount, MonthView};
 use reports::commission_statement::{CommissionStatement, Part, next_rows, statement};
 use reports::commissions::account_of;
 use reports::payable::{PayableBody, payable};
@@ -62,12 +63,9 @@ pub async fn get_commission_statement(
     let reseller = tenant_named(&app, &key, &query.reseller).await?;
     let (currency, now) = (query.currency.as_deref(), app.clock.now());
     let commission_account = account_of(&app.sources, &reseller, currency, now).await?;
-    let month = query
-        .month
-        .parse()
-        .map_err(|error: payments::payouts::BadMonth| {
-            ApiProblem::field("invalid_field", "month", error.to_string())
-        })?;
+    let month = query.month.parse().map_err(|error: payouts::BadMonth| {
+        ApiProblem::field("invalid_field", "month", error.to_string())
+    })?;
     let page = PageQuery {
         cursor: query.cursor,
         limit: query.limit,
@@ -130,7 +128,7 @@ pub async fn get_payable(
     Query(query): Query<PayableQuery>,
 ) -> Result<Json<PayableBody>, ApiProblem> {
     let reseller = tenant_named(&app, &key, &query.reseller).await?;
-    let stored = PaymentRows::of(&app.catalog_of(&key))
+    let stored = PayoutRows::of(&app.catalog_of(&key))
         .payout_settings(reseller.id)
         .await?;
     let currency = query

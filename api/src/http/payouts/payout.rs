@@ -6,9 +6,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use catalog::Actor;
-use payments::payouts::{Considered, Month, Outcome, Reason};
 use payments::rows::PaymentRows;
-use payments::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
+use payouts::rows::PayoutRows;
+use payouts::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
+use payouts::{Considered, Month, Outcome, Reason};
 use rating::ids::PayoutId;
 use rating::{Cents, Instant, TenantId};
 use schema::words;
@@ -195,7 +196,7 @@ pub fn short(field: &'static str, text: &str) -> Result<String, ApiProblem> {
 /// `not_found`.
 pub async fn payout_named(app: &App, access: &Access, name: &str) -> Result<Payout, ApiProblem> {
     let catalog = app.catalog_of(access);
-    let find = |id: PayoutId| async move { PaymentRows::of(&catalog).payout(id).await };
+    let find = |id: PayoutId| async move { PayoutRows::of(&catalog).payout(id).await };
     auth::visible(app, access, "payout", name, find, |payout| payout.tenant).await
 }
 
@@ -213,7 +214,7 @@ pub async fn list_payouts(
     let (before, limit) = (page.after()?.map(PayoutId), page.limit()?);
     let top = auth::tenant_or_own(&app, &key, query.reseller.as_deref()).await?;
     let period = period(query.from, query.until)?;
-    let found = PaymentRows::of(&app.catalog_of(&key))
+    let found = PayoutRows::of(&app.catalog_of(&key))
         .payouts_below(&top, query.state, period, before, limit)
         .await?;
     let app = &app;
@@ -244,7 +245,7 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
             "this reseller has no payout settings yet",
         )
     };
-    PaymentRows::of(&app.catalog)
+    PayoutRows::of(&app.catalog)
         .payout_settings(tenant)
         .await?
         .filter(|_| tenant != app.platform)
@@ -268,9 +269,8 @@ pub async fn create_payout(
         .map_err(|refused| at_field(refused, "reseller"))?;
     let settings = settings_of(&app, reseller.id).await?;
     let now = app.clock.now();
-    let bad = |error: payments::payouts::BadMonth| {
-        ApiProblem::field("invalid_field", "period", error.to_string())
-    };
+    let bad =
+        |error: payouts::BadMonth| ApiProblem::field("invalid_field", "period", error.to_string());
     let period = new
         .period
         .as_deref()
@@ -304,7 +304,7 @@ pub async fn create_payout(
                     currency,
                     ..
                 } = settings;
-                let found = PaymentRows::of(&app.catalog)
+                let found = PayoutRows::of(&app.catalog)
                     .payout_of_period(root, tenant, currency, period.0)
                     .await?;
                 Ok(Done::ok(
@@ -315,12 +315,12 @@ pub async fn create_payout(
                 "payout_frozen",
                 "a payment below this reseller is disputed",
             )),
-            Outcome::No(Reason::Unfinished) => Err(payments::payouts::Error::Unfinished.into()),
+            Outcome::No(Reason::Unfinished) => Err(payouts::Error::Unfinished.into()),
             Outcome::No(_) | Outcome::Would(_) | Outcome::Failed(_) => Err(nothing(&considered)),
         }
     };
     let again = |made: Made| async move {
-        let payout = PaymentRows::of(&app.catalog)
+        let payout = PayoutRows::of(&app.catalog)
             .payout(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("payout"))?;

@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use catalog::Actor;
 use jiff::civil::Date;
 use payments::rows::PaymentRows;
-use payments::rows::PayoutFile;
+use payouts::rows::PayoutFile;
+use payouts::rows::PayoutRows;
 use rating::ids::PayoutFileId;
 use serde::{Deserialize, Serialize};
 use web::auth::MayOperate;
@@ -54,7 +55,7 @@ pub struct SepaFile {
 async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
     let missing = || ApiProblem::not_found("file");
     let id: PayoutFileId = name.parse().map_err(|_| missing())?;
-    PaymentRows::of(&app.catalog)
+    PayoutRows::of(&app.catalog)
         .payout_file(id)
         .await?
         .ok_or_else(missing)
@@ -91,11 +92,11 @@ pub async fn make_sepa_file(
         ))
     };
     let again = |made: Made| async move {
-        let file = PaymentRows::of(&app.catalog)
+        let file = PayoutRows::of(&app.catalog)
             .payout_file(made.id()?)
             .await?
             .ok_or_else(|| ApiProblem::not_found("file"))?;
-        let payouts = PaymentRows::of(&app.catalog)
+        let payouts = PayoutRows::of(&app.catalog)
             .payouts_of_file(file.id)
             .await?;
         Ok(Done::created(body(app, &file, &payouts, Vec::new()).await?))
@@ -106,7 +107,7 @@ pub async fn make_sepa_file(
 async fn body(
     app: &App,
     file: &PayoutFile,
-    payouts: &[payments::rows::Payout],
+    payouts: &[payouts::rows::Payout],
     skipped: Vec<PayoutSkipped>,
 ) -> Result<SepaFile, ApiProblem> {
     let mut shown_payouts = Vec::with_capacity(payouts.len());

@@ -4,9 +4,10 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use hyper::Uri;
-use payments::payouts::{bank_account, default_settings};
 use payments::rows::PaymentRows;
-use payments::rows::{BankAccount, PayoutMethod, PayoutSettings};
+use payouts::rows::PayoutRows;
+use payouts::rows::{BankAccount, PayoutMethod, PayoutSettings};
+use payouts::{bank_account, default_settings};
 use rating::{Cents, Currency};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -163,7 +164,7 @@ async fn settings_of(
         }
         TenantKind::Reseller | TenantKind::Platform => {}
     }
-    if let Some(stored) = PaymentRows::of(&app.catalog)
+    if let Some(stored) = PayoutRows::of(&app.catalog)
         .payout_settings(tenant.id)
         .await?
     {
@@ -210,7 +211,7 @@ pub async fn change_payout_settings(
     let change: SettingsChange = write.read()?;
     let work = |actor| async move {
         let settings = change.applied_to(settings_of(app, tenant, PayoutMethod::Bank).await?)?;
-        let stored = PaymentRows::of(&app.catalog)
+        let stored = PayoutRows::of(&app.catalog)
             .put_payout_settings(&actor, &settings)
             .await?;
         Ok(Done::ok(shown(tenant, &stored)))
@@ -236,7 +237,7 @@ impl SettingsChange {
         settings.hold_back_days = self.hold_back_days.unwrap_or(settings.hold_back_days);
         settings.minimum = self.minimum_cents.map_or(settings.minimum, Cents);
         if let Some(NewBank { holder, iban, bic }) = self.bank {
-            let bad = |bad: payments::payouts::BadAccount| {
+            let bad = |bad: payouts::BadAccount| {
                 ApiProblem::field("invalid_field", format!("bank.{}", bad.field), bad.expected)
             };
             settings.bank = Some(bank_account(&holder, &iban, bic.as_deref()).map_err(bad)?);
