@@ -44,7 +44,6 @@ mod statements;
 mod tree;
 
 use ::notices::rows::*;
-use ::payments::rows::*;
 use ::payouts::rows::*;
 use ::tenants::{
     Agreement, ApiKey, Authority, Collect, NotAllowed, OnExhausted, Pricing, Scope, Tenant,

@@ -5,7 +5,6 @@ use crate::payee::Payer;
 use crate::world::{Backend, World};
 use catalog::Period;
 use jiff::tz::TimeZone;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use payouts::rows::{Payout, PayoutMethod, PayoutSettings};
 use payouts::{Calendar, Error, Outcome, Payouts, default_settings};

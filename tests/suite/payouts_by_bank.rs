@@ -4,7 +4,6 @@ use crate::cashier::{Cashier, told};
 use crate::http_world::{Market, on_every_database};
 use crate::world::{Backend, on_every_journal};
 use catalog::CatalogError;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use payouts::rows::{Payout, PayoutMethod, PayoutSettings};
 use payouts::{Error, bank_account};

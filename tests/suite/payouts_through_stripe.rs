@@ -3,7 +3,6 @@
 use crate::cashier::{DAY, EUR, payouts_by, told};
 use crate::world::{Backend, World, on_every_journal};
 use catalog::Period;
-use payments::rows::PaymentRows;
 use payments::service::{PaymentService, Settings, Sources};
 use payouts::rows::PayoutRows;
 use payouts::rows::{Payout, PayoutMethod, PayoutSettings};

@@ -402,13 +402,13 @@ async fn what_a_dead_process_had_begun_is_tried_by_another(told: Told) {
     notices::outbox::send_all(records, &clock, false)
         .await
         .unwrap();
-    let due = NoticeRows::of(&records)
+    let due = NoticeRows::of(records)
         .deliveries_due(endpoint.root, Target::Endpoint(endpoint.id), now, 9)
         .await
         .unwrap()
         .remove(0);
     // It dies here, perhaps after it was answered.
-    NoticeRows::of(&records)
+    NoticeRows::of(records)
         .claim_delivery(&due, now, now.plus_secs(120))
         .await
         .unwrap()

@@ -6,7 +6,6 @@ use ::notices::rows::{self as notices, Notice};
 use catalog::{Actor, CatalogError, Change, Page, Period, Result, audit, one_more};
 use db::sql::{Tx, change, corrupt, read, statements, write};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};
-use tenants::Tenant;
 
 macro_rules! columns {
     () => {

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use db::restoration::Restoration;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use schema::words;
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,6 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use journal::Seq;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use payouts::{CommissionAccount, MonthView};
 use reports::commission_statement::{CommissionStatement, Part, next_rows, statement};

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use catalog::Actor;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use payouts::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
 use payouts::{Considered, Month, Outcome, Reason};

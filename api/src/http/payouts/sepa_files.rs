@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use catalog::Actor;
 use jiff::civil::Date;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutFile;
 use payouts::rows::PayoutRows;
 use rating::ids::PayoutFileId;

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use hyper::Uri;
-use payments::rows::PaymentRows;
 use payouts::rows::PayoutRows;
 use payouts::rows::{BankAccount, PayoutMethod, PayoutSettings};
 use payouts::{bank_account, default_settings};
