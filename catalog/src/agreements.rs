@@ -2,7 +2,8 @@
 
 use super::audit_heads::{self, Sums, Table};
 use super::cards::{CardHead, heads_in};
-use super::tenants::{below, tenant_held, tenants_in};
+use super::paths::below;
+use super::tenants::{tenant_held, tenants_in};
 use super::{
     Actor, Catalog, CatalogError, Change, Page, Period, Result, audit, conflict, invalid, one_more,
 };

@@ -1,7 +1,7 @@
 //! Who changed what, when and why: written in the transaction of the change, never altered.
 
 use super::{
-    Actor, Catalog, Page, Period, Result, audit_heads, idempotency, one_more, tenants::below,
+    Actor, Catalog, Page, Period, Result, audit_heads, idempotency, one_more, paths::below,
 };
 use db::sql::change;
 use db::sql::{Tx, corrupt, look, read, statements, write};

@@ -1,12 +1,12 @@
 //! Tenants and agreements, one or a hundred thousand, in one transaction.
 
-use super::platform::claim_platform;
-use super::tenants::{check_country, path_bytes, summary, tenant_in, tenants_in};
+use super::paths::path_bytes;
+use super::tenants::{check_country, summary, tenant_in, tenants_in};
 use super::{
     Actor, Catalog, CatalogError, Change, Result, agreements, audit, audit_heads, check_name,
     conflict, invalid,
 };
-use db::sql::{Tx, insert_many, look, statements, word, write};
+use db::sql::{Tx, change, insert_many, look, statements, word, write};
 use rating::TenantId;
 use serde_json::json;
 use std::collections::{HashMap, HashSet};
@@ -14,6 +14,7 @@ use tenants::tenant::check_reserved;
 use tenants::{Agreement, CHAIN_LINKS_MAX, Tenant, TenantKind};
 
 statements! {
+    META_ONCE = "insert into meta (name, value) values ($1, $2) on conflict do nothing";
     INSERT = concat!(
         "insert into tenants (id, root_id, parent_id, path, external_id, kind, name, country, \
             late_window_days, personal_key, created_at, closed_at)",
@@ -41,6 +42,16 @@ impl std::fmt::Debug for NewTenant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("NewTenant").field(&self.tenant).finish()
     }
+}
+
+/// On PostgreSQL: true for one tenant only, however many processes start at once.
+pub async fn claim_platform(tx: &mut Tx<'_>, platform: TenantId) -> Result<bool> {
+    Ok(change!(
+        tx,
+        META_ONCE,
+        "platform",
+        platform.0.to_be_bytes().as_slice()
+    )? == 1)
 }
 
 impl Catalog {

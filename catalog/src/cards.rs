@@ -1,6 +1,7 @@
 //! A seller's rate cards. Prices are in their versions.
 
-use super::tenants::{below, tenant_held};
+use super::paths::below;
+use super::tenants::tenant_held;
 use super::{
     Actor, Catalog, CatalogError, Change, Page, Result, audit, check_name, conflict, invalid,
     one_more,

@@ -1,7 +1,8 @@
 //! API keys: the hash of a secret, its scope, and the subtree it sees.
 
 use super::audit_heads::{self, Sums, Table};
-use super::tenants::{below, tenant_held};
+use super::paths::below;
+use super::tenants::tenant_held;
 use super::{
     Actor, Catalog, CatalogError, Change, Page, Result, audit, check_name, conflict, invalid,
     one_more,

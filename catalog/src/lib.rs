@@ -16,6 +16,7 @@ pub mod credit_look;
 mod idempotency;
 mod keys;
 mod meters;
+pub mod paths;
 mod platform;
 mod reclassifications;
 mod restoration;

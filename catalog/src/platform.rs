@@ -4,14 +4,12 @@ use super::bulk::{NewTenant, insert};
 use super::tenants::{platform_held, platform_in, summary};
 use super::{Actor, Catalog, CatalogError, Change, Result, audit, check_name, invalid, keys};
 use db::Db;
-use db::sql::{Tx, change, corrupt, look, read, statements, write};
-use rating::TenantId;
+use db::sql::{change, corrupt, look, read, statements, write};
 use serde_json::{Value, json};
 use tenants::{ApiKey, Tenant, TenantKind};
 
 statements! {
     META = "select value from meta where name = $1";
-    META_ONCE = "insert into meta (name, value) values ($1, $2) on conflict do nothing";
     /// PostgreSQL only: on SQLite there is one process, which knows what it changed.
     VERSION = "select coalesce(sum(version), 0)::bigint from versions";
     SETTING = "select value_json from settings where name = $1";
@@ -52,16 +50,6 @@ pub struct Counts {
     pub api_keys: i64,
     pub audit_entries: i64,
     pub idempotency_keys: i64,
-}
-
-/// On PostgreSQL: true for one tenant only, however many processes start at once.
-pub async fn claim_platform(tx: &mut Tx<'_>, platform: TenantId) -> Result<bool> {
-    Ok(change!(
-        tx,
-        META_ONCE,
-        "platform",
-        platform.0.to_be_bytes().as_slice()
-    )? == 1)
 }
 
 impl Catalog {
@@ -107,15 +95,6 @@ impl Catalog {
     /// A fact about this database that never changes once it is there (its secret, its format).
     pub async fn meta(&self, name: &str) -> Result<Option<Vec<u8>>> {
         Ok(read!(self, fetch_optional as (Vec<u8>,), META, name)?.map(|(value,)| value))
-    }
-
-    /// Stores a fact unless it is there; the one that counts.
-    pub async fn meta_once(&self, name: &str, value: &[u8]) -> Result<Vec<u8>> {
-        write!(self, |tx| {
-            change!(tx, META_ONCE, name, value)?;
-            let (value,) = look!(tx, fetch_one as (Vec<u8>,), META, name)?;
-            Ok(value)
-        })
     }
 
     /// A number that differs whenever any process has changed a record that may be kept in memory.

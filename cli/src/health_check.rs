@@ -225,7 +225,7 @@ fn look(args: &Args) -> anyhow::Result<Health> {
                 None => look_at_file(file, now).await?,
             },
             Place::Postgres(url) => {
-                transfer::health::look_at_database(
+                transfer::look_at_database(
                     &Db::open_postgres(url, &PostgresOptions::existing()).await?,
                     now,
                 )

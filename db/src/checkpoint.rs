@@ -10,7 +10,7 @@
 //! When it goes there is much to copy, and the writing thread leaves that to the other one, which
 //! goes on until little is left.
 
-use crate::BUSY_TIMEOUT;
+use crate::limits::BUSY_TIMEOUT;
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, Result};
 use std::cell::Cell;

@@ -12,6 +12,7 @@
 pub mod acknowledged;
 mod checkpoint;
 mod error;
+mod limits;
 pub mod moved;
 mod postgres;
 mod probe;
@@ -24,6 +25,8 @@ pub mod sql;
 mod writer;
 
 pub use error::{Result, SqlError};
+pub use limits::BUSY_TIMEOUT;
+use limits::STATEMENTS_MAX;
 pub use moved::take_back;
 pub use postgres::{
     MIGRATIONS as POSTGRES_MIGRATIONS, MOVING, NO_TIMEOUT, OpenError, Postgres, PostgresOptions,
@@ -80,10 +83,6 @@ impl std::fmt::Debug for Sqlite {
 /// Open from the start: they read long lists together.
 const READERS_MIN: u32 = 4;
 const READERS_MAX: u32 = 8;
-/// Prepared statements kept per connection: every multi-row statement in every chunk size.
-pub const STATEMENTS_MAX: usize = 512;
-/// KiB of pages the journal's writer keeps; its hot pages are the states of the last seconds.
-pub const WRITER_CACHE_KIB: u32 = 16 * 1024;
 /// Of a new file: records come in order, so large pages are filled at once, and each costs one
 /// write.
 const PAGE_BYTES: u32 = 16 * 1024;
@@ -91,7 +90,6 @@ const PAGE_BYTES: u32 = 16 * 1024;
 const ROWS_AHEAD: usize = 1024;
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-pub const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Db {
     /// Opens (creating it if need be), locks and migrates the database file.

@@ -4,9 +4,9 @@
 //! The async driver hops to its thread for every statement and copies every value on the way; here
 //! a whole transaction is one piece of work, and its values are bound from where they lie.
 
-use crate::Result;
 use crate::checkpoint::Checkpoints;
-use crate::{BUSY_TIMEOUT, STATEMENTS_MAX, WRITER_CACHE_KIB};
+use crate::error::Result;
+use crate::limits::{BUSY_TIMEOUT, STATEMENTS_MAX, WRITER_CACHE_KIB};
 use journal::JournalError;
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};

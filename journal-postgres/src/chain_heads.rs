@@ -1,5 +1,6 @@
 //! Heads of roots: the lock and the version of everything in a root's journal.
 
+use super::head::Head;
 use super::root_cache::{Delta, RootSnapshot, poisoned};
 use super::rows::{bytes, hash, hold, int, small};
 use super::{Shared, sql};
@@ -22,30 +23,6 @@ const POSITION_BITS: u32 = 40;
 const NUMBER_MAX: i64 = (1 << (63 - POSITION_BITS)) - 1;
 /// Tries at a number that others want too.
 const NUMBER_TRIES_MAX: usize = 1000;
-
-/// Of one root: its latest batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Head {
-    pub root: TenantId,
-    pub number: i64,
-    pub batch: i64,
-    pub last_seq: i64,
-    pub hash: [u8; 32],
-    /// The last batch that the rows of states include.
-    pub materialized_through: i64,
-    /// How many have ever reported in it.
-    pub reporters: i64,
-    /// When that batch was committed: no later one is dated before.
-    pub committed_at: Instant,
-}
-
-impl Head {
-    /// The same batch. Rows may include more of it: that changes no books.
-    pub fn is_at(&self, other: &Self) -> bool {
-        (self.root, self.batch, self.last_seq, self.hash)
-            == (other.root, other.batch, other.last_seq, other.hash)
-    }
-}
 
 pub const fn number_of(seq: Seq) -> i64 {
     seq.0 >> POSITION_BITS

@@ -16,6 +16,7 @@ mod chain_heads;
 mod columns;
 mod copy;
 mod find;
+mod head;
 pub mod import;
 mod keys;
 mod load;

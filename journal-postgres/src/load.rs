@@ -394,7 +394,7 @@ async fn at_hand(
     }
     let chain_heads = chain_heads::read(&mut *shared.pool.acquire().await?, roots).await?;
     let root_cache = shared.root_cache.lock().map_err(poisoned)?;
-    let is_new = |head: &chain_heads::Head| {
+    let is_new = |head: &crate::head::Head| {
         root_cache
             .get(head.root)
             .is_some_and(|known| known.head == *head)

@@ -2,9 +2,9 @@
 //! of its roots, and good for as many attempts as it takes, as long as their heads stay as they
 //! were.
 
-use super::chain_heads::Head;
 use super::columns::{Batches, Records, Touched};
 use super::copy::Rows;
+use super::head::Head;
 use super::keys::{Secret, has_time};
 use super::root_cache::{Delta, RootSnapshot};
 use db::{Result, SqlError};

@@ -6,7 +6,7 @@
 //! batch says in one packed value what it changed. Whoever comes later reads those values instead
 //! of thousands of rows.
 
-use super::chain_heads::Head;
+use super::head::Head;
 use db::{Result, SqlError};
 use journal::codec::{pack, pack_into};
 use journal::open_holds::OpenHolds;

@@ -4,8 +4,9 @@
 //! what it is: it is written again, in a transaction of its own, as long as its roots' heads are as
 //! they were. Once others have moved them, it must be worked out anew, by the caller.
 
-use super::chain_heads::{self, Head};
+use super::chain_heads;
 use super::find::{self, Wanted};
+use super::head::Head;
 use super::load::{self, TenantRoots};
 use super::ready::Ready;
 use super::root_cache::RootSnapshot;

@@ -3,7 +3,7 @@
 //! Two generations: what is used moves to the young one; when that is full the old one is
 //! forgotten. "Absent in the database" is remembered too.
 
-use super::states::Pending;
+use super::pending::Pending;
 use journal::open_holds::OpenHolds;
 use journal::{Carries, Counted, CounterKey, State};
 use ledger::{AccountKey, Balance, Hold};
@@ -143,6 +143,31 @@ impl HotStates {
             commits: self.commits + 1,
             ..Self::new(open_holds, pending, Arc::clone(&self.count))
         };
+    }
+}
+
+impl HotStates {
+    /// The rows include everything pending.
+    pub fn written(&mut self) {
+        let Pending {
+            accounts,
+            carries,
+            counters,
+            holds,
+            ..
+        } = std::mem::take(&mut self.pending);
+        accounts
+            .into_iter()
+            .for_each(|(key, value)| self.accounts.put(key, Some(value)));
+        carries
+            .into_iter()
+            .for_each(|(key, value)| self.carries.put(key, Some(value)));
+        counters
+            .into_iter()
+            .for_each(|(key, value)| self.counters.put(key, Some(value)));
+        holds
+            .into_iter()
+            .for_each(|(key, value)| self.holds.put(key, Some(value)));
     }
 }
 

@@ -1,8 +1,9 @@
 //! One batch, one transaction: rows, states, chain. Durable when it returns; nothing when it fails.
 
 use super::index::Keys;
+use super::pending::Pending;
 use super::sql::{self, Binder};
-use super::states::{self, Pending, sorted};
+use super::states::{self, sorted};
 use super::{Position, Shared, maintain};
 use db::Unwritable;
 use db::acknowledged::hash_of;

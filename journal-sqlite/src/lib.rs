@@ -14,6 +14,7 @@ mod load;
 mod lookup;
 mod maintain;
 mod open;
+mod pending;
 pub mod rows;
 mod runs;
 mod sql;

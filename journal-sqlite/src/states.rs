@@ -8,7 +8,7 @@
 //!
 //! `held` is always the sum of open holds, wherever these are known from.
 
-use super::cache::HotStates;
+use super::pending::Pending;
 use super::rows::{account, bytes, carries, counter, hold, int, text};
 use super::sql::{self, Values};
 use db::{Result, SqlError};
@@ -27,59 +27,6 @@ use std::collections::hash_map::Entry;
 pub const STATES_THROUGH: &str = "states_through";
 /// Records of the tail read at once.
 const TAIL_ROWS: i64 = 16_384;
-
-/// States that are newer than their rows, and how many records made them so.
-#[derive(Debug, Clone, Default)]
-pub struct Pending {
-    pub accounts: FastMap<AccountKey, Balance>,
-    pub carries: FastMap<TenantId, Carries>,
-    pub counters: FastMap<CounterKey, Counted>,
-    /// Open or ended.
-    pub holds: FastMap<HoldId, Hold>,
-    pub records: usize,
-}
-
-impl Pending {
-    pub fn add(
-        &mut self,
-        accounts: FastMap<AccountKey, Balance>,
-        carries: FastMap<TenantId, Carries>,
-        counters: FastMap<CounterKey, Counted>,
-        holds: FastMap<HoldId, Hold>,
-        records: usize,
-    ) {
-        self.accounts.extend(accounts);
-        self.carries.extend(carries);
-        self.counters.extend(counters);
-        self.holds.extend(holds);
-        self.records += records;
-    }
-}
-
-impl HotStates {
-    /// The rows include everything pending.
-    pub fn written(&mut self) {
-        let Pending {
-            accounts,
-            carries,
-            counters,
-            holds,
-            ..
-        } = std::mem::take(&mut self.pending);
-        accounts
-            .into_iter()
-            .for_each(|(key, value)| self.accounts.put(key, Some(value)));
-        carries
-            .into_iter()
-            .for_each(|(key, value)| self.carries.put(key, Some(value)));
-        counters
-            .into_iter()
-            .for_each(|(key, value)| self.counters.put(key, Some(value)));
-        holds
-            .into_iter()
-            .for_each(|(key, value)| self.holds.put(key, Some(value)));
-    }
-}
 
 /// Writes all of them, in key order, so that neighbours share their pages.
 pub fn write(tx: &rusqlite::Connection, pending: &Pending, through: i64) -> Result<()> {

@@ -10,7 +10,7 @@ on_every_database! {
     a_request_is_answered_once,
     of_many_at_once_one_is_first,
     column_maps_are_saved_by_name,
-    facts_stay_and_settings_change,
+    settings_change,
     what_no_name_contains_is_not_found,
     records_survive_a_reopening,
 }
@@ -481,16 +481,8 @@ async fn what_no_name_contains_is_not_found(world: World) {
     }
 }
 
-async fn facts_stay_and_settings_change(world: World) {
+async fn settings_change(world: World) {
     let records = &world.catalog;
-    assert_eq!(records.meta("fact").await.unwrap(), None);
-    assert_eq!(records.meta_once("fact", b"first").await.unwrap(), b"first");
-    assert_eq!(
-        records.meta_once("fact", b"second").await.unwrap(),
-        b"first"
-    );
-    assert_eq!(records.meta("fact").await.unwrap(), Some(b"first".to_vec()));
-
     assert_eq!(records.setting("limits").await.unwrap(), None);
     for value in [json!({ "a": 1 }), json!({ "a": 2 })] {
         records

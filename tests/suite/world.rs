@@ -470,7 +470,7 @@ impl World {
     /// What `health-check` looks at.
     pub async fn health(&self) -> Health {
         match self.database {
-            Some(_) => transfer::health::look_at_database(&self.db, self.now())
+            Some(_) => transfer::look_at_database(&self.db, self.now())
                 .await
                 .unwrap(),
             None => look_at_file(&self.file, self.now()).await.unwrap(),

@@ -1,7 +1,6 @@
 //! A quick look at a database file: what `health-check` reports. Costs nothing that grows with the
 //! journal; the whole audit is `verify`.
 
-pub use crate::health_postgres::look_at_database;
 use catalog::credit_look;
 use catalog::{CLOCK_STEP, ClockStep};
 use db::Result;

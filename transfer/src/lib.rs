@@ -6,3 +6,5 @@ pub mod backup;
 pub mod health;
 mod health_postgres;
 pub mod moving;
+
+pub use health_postgres::look_at_database;

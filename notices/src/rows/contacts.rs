@@ -4,7 +4,8 @@
 use super::deliveries::{self, Target};
 use super::endpoints::{Wanted, check_room};
 use super::{NoticeKind, NoticeRows};
-use catalog::tenants::{below, tenant_held};
+use catalog::paths::below;
+use catalog::tenants::tenant_held;
 use catalog::{Actor, CatalogError, Change, Page, Result, audit, check_name, conflict, one_more};
 use db::sql::{Tx, change, fetch_any, look, read, statements, write};
 use rating::ids::ContactId;

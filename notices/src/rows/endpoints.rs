@@ -2,7 +2,8 @@
 
 use super::deliveries::{self, Target};
 use super::{NoticeKind, NoticeRows};
-use catalog::tenants::{below, tenant_held};
+use catalog::paths::below;
+use catalog::tenants::tenant_held;
 use catalog::{Actor, CatalogError, Change, Page, Result, audit, conflict, invalid, one_more};
 use db::sql::{Tx, change, corrupt, fetch_any, look, read, statements, write};
 use rating::ids::EndpointId;

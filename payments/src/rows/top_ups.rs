@@ -2,7 +2,7 @@
 //! them.
 
 use super::PaymentRows;
-use catalog::tenants::below;
+use catalog::paths::below;
 use catalog::{Actor, Change, Page, Period, Result, audit, conflict, one_more};
 use db::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use rating::{Cents, Currency, Instant, TenantId, ids::TopUpId};

@@ -3,7 +3,7 @@
 
 use super::PayoutRows;
 use catalog::Result;
-use catalog::tenants::below;
+use catalog::paths::below;
 use db::sql::{read, statements};
 use tenants::Tenant;
 

@@ -7,7 +7,7 @@
 use super::PayoutRows;
 use super::payout_settings::{BankAccount, PayoutMethod, bank_of};
 use ::notices::rows::{self as notices, Notice, NoticeKind};
-use catalog::tenants::below;
+use catalog::paths::below;
 use catalog::{Actor, CatalogError, Change, Page, Period, Result, audit, conflict, one_more};
 use db::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
 use rating::ids::{NoticeId, PayoutFileId, PayoutId};
