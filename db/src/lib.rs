@@ -178,6 +178,10 @@ impl Db {
 }
 
 impl Sqlite {
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
     /// Does `work` on the writing thread when no one else writes. What is left of `input` is
     /// dropped later.
     pub async fn write<I: Send + 'static, T: Send + 'static>(

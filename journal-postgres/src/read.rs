@@ -85,7 +85,10 @@ fn limit(limit: usize) -> i64 {
 }
 
 /// Roots with records behind the query's start, in the order of their numbers.
-async fn heads_beyond(conn: &mut PgConnection, query: &EntryQuery) -> Result<Vec<crate::head::Head>> {
+async fn heads_beyond(
+    conn: &mut PgConnection,
+    query: &EntryQuery,
+) -> Result<Vec<crate::head::Head>> {
     let mut chain_heads = chain_heads::every(conn).await?;
     let number = number_of(Seq(start(query)));
     if query.newest_first {

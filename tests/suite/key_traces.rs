@@ -251,7 +251,9 @@ async fn usage_says_by_whose_key_it_came(market: Market) {
             .is_some_and(|key| key.starts_with("key_") && key != own["id"]),
         "{later}"
     );
-    let checks = market.served.running.app.journal.verify().await.unwrap();
+    let checks = transfer::audit::verify(market.served.running.app.catalog.db())
+        .await
+        .unwrap();
     assert!(checks.iter().all(|check| check.ok), "{checks:?}");
 }
 

@@ -377,7 +377,7 @@ async fn a_moved_installation_is_served_as_before() {
         .ok();
     assert_eq!(balance(&new.admin).await, (before.0 + 40, 0));
     assert!(new.stop().await);
-    let checks = journal.verify().await.unwrap();
+    let checks = transfer::audit::verify(&db).await.unwrap();
     assert!(checks.iter().all(|check| check.ok), "{checks:?}");
     assert!(
         checks

@@ -229,11 +229,7 @@ async fn what_was_paid_since_is_not_paid_again(market: Market) {
             .all(|event| event["status"] == "duplicate")
     );
     assert!(
-        restored
-            .running
-            .app
-            .journal
-            .verify()
+        transfer::audit::verify(restored.running.app.catalog.db())
             .await
             .unwrap()
             .iter()
@@ -396,11 +392,7 @@ async fn what_was_paid_since_is_entered_as_it_was(market: Market) {
         0
     );
     assert!(
-        restored
-            .running
-            .app
-            .journal
-            .verify()
+        transfer::audit::verify(restored.running.app.catalog.db())
             .await
             .unwrap()
             .iter()

@@ -538,7 +538,10 @@ async fn fees_of_refunds_and_conversions_are_posted(market: Market) {
     );
     let found = market.reconciled().await;
     assert_eq!(found["ok"], true, "{found}");
-    for check in market.served.running.app.journal.verify().await.unwrap() {
+    for check in transfer::audit::verify(market.served.running.app.catalog.db())
+        .await
+        .unwrap()
+    {
         assert!(check.ok, "{check:?}");
     }
 }

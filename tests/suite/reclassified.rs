@@ -54,7 +54,10 @@ fn sms(id: &str, customer: &str, quantity: &str) -> Value {
 }
 
 async fn sound(served: &Served) {
-    for check in served.running.app.journal.verify().await.unwrap() {
+    for check in transfer::audit::verify(served.running.app.catalog.db())
+        .await
+        .unwrap()
+    {
         assert!(check.ok, "{check:?}");
     }
 }

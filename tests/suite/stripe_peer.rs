@@ -151,7 +151,10 @@ impl Billed {
     }
 
     async fn audited(&self) {
-        for check in self.app().journal.verify().await.unwrap() {
+        for check in transfer::audit::verify(self.app().catalog.db())
+            .await
+            .unwrap()
+        {
             assert!(check.ok, "{check:?}");
         }
         let found = self

@@ -991,6 +991,7 @@ async fn a_customer_named_later_from_below_is_paid_for_before_anybody_above(mark
             )
             .await;
     }
+    market.by_bank("lower").await;
     market
         .admin()
         .post(

@@ -6,6 +6,17 @@ use journal::Check;
 use sqlx::Connection;
 use std::path::Path;
 
+/// Audits an open database, wherever it is.
+///
+/// # Errors
+/// It cannot be read.
+pub async fn verify(db: &Db) -> Result<Vec<Check>> {
+    match db {
+        Db::Sqlite(db) => verify_file(db.file()).await,
+        Db::Postgres(_) => verify_database(db).await,
+    }
+}
+
 /// Audits a database file, also beside a running server: it reads snapshots and writes nothing.
 ///
 /// # Errors
