@@ -36,6 +36,7 @@ pub const BOLT: TenantId = TenantId(2_000);
 pub const CENT: Exact = Exact(Exact::PER_CENT);
 
 /// A journal under test, and the way to break its next commits.
+#[derive(Debug)]
 pub struct Bench {
     pub journal: Box<dyn Journal>,
     memory: Option<MemoryJournal>,

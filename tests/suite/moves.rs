@@ -8,7 +8,7 @@ use crate::served::Asking;
 use crate::world::{Backend, World};
 use centwise_tests::read_all;
 use db::{Db, PostgresOptions};
-use journal::{EntryQuery, Identity, Journal, JournalEntry, Kind, Of, Seq, StateKeys};
+use journal::{EntryQuery, Identity, JournalEntry, Kind, Of, Seq, StateKeys};
 use rating::TenantId;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
