@@ -101,3 +101,85 @@ fn pure_crates_depend_on_pure_crates_alone() {
         }
     }
 }
+
+/// Names of libraries that are not those of their packages.
+const LIBRARIES: [(&str, &str); 3] = [
+    ("async-stripe", "stripe"),
+    ("async-stripe-", "stripe-"),
+    ("iban_validate", "iban"),
+];
+
+fn library(package: &str) -> String {
+    let known = LIBRARIES
+        .iter()
+        .find_map(|(of, library)| match of.strip_suffix('-') {
+            Some(_) => Some(format!("{library}{}", package.strip_prefix(of)?)),
+            None => (package == *of).then(|| (*library).to_owned()),
+        });
+    known
+        .unwrap_or_else(|| package.to_owned())
+        .replace('-', "_")
+}
+
+/// The text of every Rust file in this folder.
+fn sources(folder: &Path, text: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            sources(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+/// What a manifest names, its sources use: nobody compiles what is not needed.
+#[test]
+fn every_dependency_is_used() {
+    let workspace = std::fs::read_to_string("../Cargo.toml").unwrap();
+    let members = workspace
+        .lines()
+        .find_map(|line| line.strip_prefix("members = "))
+        .unwrap();
+    let (mut unused, mut named) = (Vec::new(), BTreeSet::new());
+    for member in members
+        .split('"')
+        .filter(|name| name.starts_with(char::is_alphabetic))
+    {
+        let folder = Path::new("..").join(member);
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let mut text = String::new();
+        sources(&folder, &mut text);
+        let sections = manifest
+            .split("\n[")
+            .filter(|section| section.contains("dependencies]"));
+        for line in sections.flat_map(str::lines) {
+            let Some(package) = line.strip_suffix(".workspace = true") else {
+                continue;
+            };
+            let library = library(package);
+            let is_used = [
+                format!("{library}::"),
+                format!("{library}!"),
+                format!("use {library}"),
+            ]
+            .iter()
+            .any(|used| text.contains(used));
+            if !is_used {
+                unused.push(format!("{member}: {package}"));
+            }
+            named.insert(package.to_owned());
+        }
+    }
+    let (_, dependencies) = workspace.split_once("[workspace.dependencies]\n").unwrap();
+    let (dependencies, _) = dependencies.split_once("\n[").unwrap();
+    let all = dependencies
+        .lines()
+        .filter_map(|line| line.split_once(" = ").map(|(package, _)| package))
+        .filter(|package| !package.starts_with('#'));
+    unused.extend(
+        all.filter(|package| !named.contains(*package))
+            .map(|package| format!("the workspace: {package}")),
+    );
+    assert_eq!(unused, Vec::<String>::new());
+}
