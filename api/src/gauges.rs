@@ -1,8 +1,7 @@
 //! Measures of what is there, read when somebody asks for them or now and then: what waits in the
 //! database, its connections, the process, the disk, the newest backup.
 
-use crate::backups;
-use crate::watchdog;
+use crate::{backups, watchdog};
 use catalog::Standing;
 use db::schema_version;
 use metrics::gauge;

@@ -1,9 +1,8 @@
 //! Opens the database and puts together what the server is made of.
 
 use crate::config::{Config, PayoutsMode};
-use crate::data_dir;
 use crate::database_url::Place;
-use crate::payments_setup;
+use crate::{data_dir, payments_setup};
 use anyhow::{Context as _, bail};
 use catalog::{Actor, Catalog, NewTenant, Platform};
 use clock::Clock;

@@ -2,14 +2,10 @@
 //! finish, the engine drains what was accepted).
 
 use crate::config::Config;
-use crate::http;
 use crate::notifier::Notifier;
 use crate::opening::{self, Opened};
-use crate::payouts;
 use crate::reload::{self, Reread};
-use crate::restoration;
-use crate::upkeep;
-use crate::watchdog;
+use crate::{http, payouts, restoration, upkeep, watchdog};
 use anyhow::Context as _;
 use clock::Clock;
 use futures_util::future::BoxFuture;

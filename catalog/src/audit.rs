@@ -3,8 +3,7 @@
 use super::{
     Actor, Catalog, Page, Period, Result, audit_heads, idempotency, one_more, paths::below,
 };
-use db::sql::change;
-use db::sql::{Tx, corrupt, look, read, statements, write};
+use db::sql::{Tx, change, corrupt, look, read, statements, write};
 use rating::{Instant, TenantId, ids, ids::ApiKeyId};
 use serde_json::Value;
 use tenants::{Tenant, TenantKind};

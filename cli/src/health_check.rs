@@ -1,10 +1,9 @@
 //! `centwise health-check`: a quick look for cron. Exit code 0 healthy, 1 something wants
 //! attention, 2 something is broken.
 
-use super::Ended;
 use super::finding::{Check, Status};
 use super::health_mail::Told;
-use super::{database::Database, health_payments, health_place};
+use super::{Ended, database::Database, health_payments, health_place};
 use anyhow::{Context as _, bail};
 use api::config::MailSettings;
 use api::database_url::Place;

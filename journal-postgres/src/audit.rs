@@ -1,13 +1,12 @@
 //! The audit on PostgreSQL: one snapshot, root by root in order, read while the chunk before is
 //! worked on. A root whose first months were dropped begins at its opening.
 
-use super::chain_heads;
 use super::head::Head;
 use super::root_cache::Delta;
 use super::rows::{
     account, batch, bytes, carries, counter, hash, hold, int, optional_int, small, text,
 };
-use super::{opening_balances, sql};
+use super::{chain_heads, opening_balances, sql};
 
 use db::{Result, SqlError};
 use journal::hash::Row;

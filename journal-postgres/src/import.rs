@@ -6,8 +6,7 @@
 use super::root_cache::Delta;
 use super::rows::{int, small, text};
 use super::{PostgresJournal, Rows, chain_heads, sql, write};
-use db::{Db, MOVING, Postgres};
-use db::{Result, SqlError};
+use db::{Db, MOVING, Postgres, Result, SqlError};
 use journal::codec::account_kind;
 use journal::{Batch, DistinctValue, DistinctValueKey, Journal, Placed, Seq};
 use ledger::{AccountKind, Hold};

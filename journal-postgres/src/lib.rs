@@ -40,8 +40,7 @@ pub use books::{Books, current_books};
 pub use sql::{COUNT_FREE_RETAIL, COUNT_UNRATED, EXTERNAL_ID, LAST_ARRIVAL, LIMITS, STATEMENTS};
 
 use async_trait::async_trait;
-use db::Db;
-use db::{Result, SqlError};
+use db::{Db, Result, SqlError};
 use journal::{
     Batch, Beginning, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Lanes,
     Locking, Name, Namespace, Placed, Reporter, State, StateKeys,

@@ -4,13 +4,12 @@
 //! what it is: it is written again, in a transaction of its own, as long as its roots' heads are as
 //! they were. Once others have moved them, it must be worked out anew, by the caller.
 
-use super::chain_heads;
 use super::find::{self, Wanted};
 use super::head::Head;
 use super::load::{self, TenantRoots};
 use super::ready::Ready;
 use super::root_cache::RootSnapshot;
-use super::{PostgresJournal, Shared, months, write};
+use super::{PostgresJournal, Shared, chain_heads, months, write};
 use async_trait::async_trait;
 use db::retry::Tries;
 use db::{Result, SqlError};

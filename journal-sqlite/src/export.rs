@@ -3,8 +3,7 @@
 
 use super::rows::{distinct_value, hold, int, record_by};
 use super::{sql, states};
-use db::Result;
-use db::Sqlite;
+use db::{Result, Sqlite};
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use journal::{DistinctValue, DistinctValueKey, JournalEntry, Seq, State};

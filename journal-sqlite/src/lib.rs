@@ -24,8 +24,7 @@ pub use audit::verify;
 
 use async_trait::async_trait;
 use cache::HotStates;
-use db::{Db, Sqlite};
-use db::{Result, SqlError};
+use db::{Db, Result, SqlError, Sqlite};
 use index::{Index, Secret};
 use journal::{
     Batch, Check, EntryQuery, Journal, JournalEntry, JournalError, Keyed, Name, Namespace, Packing,

@@ -9,8 +9,7 @@
 use super::index::{Recent, Segment, Which, block_id, block_ids};
 use super::{Shared, lookup, sql};
 use crate::runs::{Merger, Part, PartWriter};
-use db::Sqlite;
-use db::{Result, SqlError};
+use db::{Result, SqlError, Sqlite};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

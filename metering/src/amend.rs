@@ -10,10 +10,9 @@ use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
 use crate::void::{Below, OVERTAKEN, Void};
 use crate::{distinct_value, flats, segments, shares};
-use journal::hash;
 use journal::{
     Charge, ChargePricing, CounterKey, EntryPayload, JournalEntry, Kind, Personal, Place, Seq,
-    Steps, Trail,
+    Steps, Trail, hash,
 };
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
 use prepare::event::RatedEvent;

@@ -4,13 +4,10 @@
 //! attempt can last; a target has at most [`ATTEMPTS_PER_TARGET_MAX`] attempts under way, and a
 //! root [`ATTEMPTS_PER_ROOT_MAX`], so that slow ones leave room for others.
 
-use crate::Clock;
 use crate::mail::{self, Mailer, NotSent};
-use crate::outbox;
 use crate::post::{Poster, WebhookRequest};
-use crate::rows::NoticeRows;
-use crate::rows::{Delivery, DeliveryState, Endpoint, Target, Tried};
-use crate::signature;
+use crate::rows::{Delivery, DeliveryState, Endpoint, NoticeRows, Target, Tried};
+use crate::{Clock, outbox, signature};
 use catalog::{Actor, Catalog, CatalogError};
 use i18n::Locale;
 use rating::ids::{ContactId, EndpointId};

@@ -1,8 +1,7 @@
 //! From a notice to its deliveries: one for each endpoint and contact that wants it.
 
 use crate::Clock;
-use crate::rows::NoticeRows;
-use crate::rows::{Endpoint, NewDelivery, Notice, Target};
+use crate::rows::{Endpoint, NewDelivery, Notice, NoticeRows, Target};
 use catalog::{Catalog, CatalogError};
 use rating::ids::DeliveryId;
 use serde_json::{Value, json};

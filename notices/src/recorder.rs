@@ -8,8 +8,7 @@
 //! hour) and tenant, however many processes count; what was told already is kept for the next time.
 
 use crate::Clock;
-use crate::rows::NoticeRows;
-use crate::rows::{Limited, Notice, NoticeKind, Reached, Threshold};
+use crate::rows::{Limited, Notice, NoticeKind, NoticeRows, Reached, Threshold};
 use catalog::{Catalog, CatalogError};
 use ledger::{AccountKey, Balance};
 use metering::Engine;

@@ -3,8 +3,7 @@
 //! asked for.
 
 use crate::payment_outcome::Seen;
-use crate::rows::PaymentRows;
-use crate::rows::{FeesElsewhere, Foreign, Payment, Settlement, TopUp, TopUpState};
+use crate::rows::{FeesElsewhere, Foreign, Payment, PaymentRows, Settlement, TopUp, TopUpState};
 use crate::service::{PaymentService, unread};
 use crate::settlement::{SOURCE, Settled, overflow};
 use journal::Kind;

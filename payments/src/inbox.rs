@@ -1,8 +1,7 @@
 //! What a provider tells us is kept before it is answered. All that comes in at once is kept in one
 //! transaction, so that many messages beside heavy traffic cost few commits.
 
-use crate::rows::PaymentRows;
-use crate::rows::ProviderEvent;
+use crate::rows::{PaymentRows, ProviderEvent};
 use catalog::Catalog;
 use metering::requests::Problem;
 use std::sync::Arc;

@@ -1,8 +1,7 @@
 //! Compares what the provider says of its balance of ours with what is posted.
 
 use crate::payment_outcome::Seen;
-use crate::rows::Payment;
-use crate::rows::PaymentRows;
+use crate::rows::{Payment, PaymentRows};
 use crate::service::{PaymentService, provider_problem, unread};
 use journal::{Identity, Namespace};
 use ledger::AccountKey;

@@ -1,8 +1,7 @@
 //! Giving money back: the debit comes first, the provider is asked then, and what it refuses is
 //! given back to the balance.
 
-use crate::rows::PaymentRows;
-use crate::rows::{Created, Payment, Refund, RefundState, TopUp};
+use crate::rows::{Created, Payment, PaymentRows, Refund, RefundState, TopUp};
 use crate::service::{PaymentService, again_secs, code_of, provider_problem, unread};
 use crate::settlement::Settled;
 use catalog::Actor;

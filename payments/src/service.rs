@@ -4,8 +4,7 @@
 //! the same request of a caller is one page and one refund, whatever process dies in between.
 
 use crate::inbox::Inbox;
-use crate::rows::PaymentRows;
-use crate::rows::{Created, Origin, TopUp, TopUpState};
+use crate::rows::{Created, Origin, PaymentRows, TopUp, TopUpState};
 use catalog::{Actor, Catalog, CatalogError};
 use metering::Engine;
 use metering::requests::Problem;

@@ -8,8 +8,9 @@
 //! next.
 
 use crate::payment_outcome::{Owner, Seen, Standing, kind_of};
-use crate::rows::PaymentRows;
-use crate::rows::{Origin, Payment, Refund, RefundState, Settlement, TopUp, TopUpState};
+use crate::rows::{
+    Origin, Payment, PaymentRows, Refund, RefundState, Settlement, TopUp, TopUpState,
+};
 use crate::service::{PaymentService, provider_problem, unread};
 use ledger::{AccountKey, Limit};
 use metering::requests::{PostPayment, Problem};

@@ -1,8 +1,7 @@
 //! What is due: events to work off, pages and payments to look at, refunds to send. Any number of
 //! processes share it; a guarded change of the row says whose turn it is.
 
-use crate::rows::PaymentRows;
-use crate::rows::{EventState, Origin, ProviderEvent, TopUp, TopUpState};
+use crate::rows::{EventState, Origin, PaymentRows, ProviderEvent, TopUp, TopUpState};
 use crate::service::{PaymentService, again_secs, unread};
 use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};

@@ -5,8 +5,7 @@
 use super::month::Month;
 use super::steps::{Unposted, Way, commission_account_of, wrong_state};
 use super::{Error, Payouts, Result, refused};
-use crate::rows::PayoutRows;
-use crate::rows::{Payout, PayoutMethod, PayoutSettings, PayoutState};
+use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutSettings, PayoutState};
 use catalog::Actor;
 use rating::{Cents, Instant};
 

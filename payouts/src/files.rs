@@ -8,8 +8,7 @@ use super::bank::{
 use super::month::Month;
 use super::steps::FROZEN;
 use super::{Error, Payouts, Result, refused};
-use crate::rows::PayoutRows;
-use crate::rows::{BankAccount, Payout, PayoutFile, PayoutMethod, PayoutState};
+use crate::rows::{BankAccount, Payout, PayoutFile, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
 use jiff::ToSpan;
 use jiff::civil::Date;

@@ -2,8 +2,7 @@
 //! again until the provider lets money go there.
 
 use super::{Error, Payouts, Result, refused};
-use crate::rows::PayoutRows;
-use crate::rows::{PayoutMethod, PayoutSettings};
+use crate::rows::{PayoutMethod, PayoutRows, PayoutSettings};
 use catalog::{Actor, CatalogError};
 use metering::requests::Problem;
 use provider::{CallKey, PayeeRequest, ProviderError};

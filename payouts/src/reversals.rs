@@ -3,11 +3,9 @@
 
 use super::steps::{Way, key_is_good, key_of, wrong_state};
 use super::{Payouts, Result, refused};
-use crate::rows::PayoutRows;
-use crate::rows::{Payout, PayoutMethod, PayoutState};
+use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
-use notices::rows::NoticeRows;
-use notices::rows::{Notice, NoticeKind};
+use notices::rows::{Notice, NoticeKind, NoticeRows};
 use provider::{ProviderError, Transfer};
 use rating::ids::{NoticeId, PayoutId};
 use rating::{Cents, Instant};

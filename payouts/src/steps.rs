@@ -8,8 +8,7 @@
 use super::commission_account::CommissionAccount;
 use super::month::Month;
 use super::{Error, Payouts, Result, refused};
-use crate::rows::PayoutRows;
-use crate::rows::{Payout, PayoutMethod, PayoutState};
+use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
 use journal::{Identity, Kind, Namespace};
 use ledger::{AccountKey, Limit, Posting};

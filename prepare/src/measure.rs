@@ -1,8 +1,7 @@
 //! What a card, or one of its fallbacks, says of a usage.
 
 use crate::distinct;
-use formats::UsageEvent;
-use formats::numbers;
+use formats::{UsageEvent, numbers};
 use rating::card::{Aggregation, CALL_UNIT, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::usage::{Measured, Number, Unrated, Usage};

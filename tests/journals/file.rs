@@ -3,8 +3,9 @@
 use super::test_ledger::{TestLedger, identity};
 use super::{ACME, BOLT, Bench, CENT, ROOT, assert_sound, balance};
 use db::Db;
-use journal::{CounterKey, DistinctValue, EntryQuery, Of};
-use journal::{DistinctValueKey, Journal, Namespace, StateKeys};
+use journal::{
+    CounterKey, DistinctValue, DistinctValueKey, EntryQuery, Journal, Namespace, Of, StateKeys,
+};
 use journal_sqlite::{JournalOptions, SqliteJournal};
 use rating::usage::CounterId;
 use rating::{Instant, ids::HoldId};

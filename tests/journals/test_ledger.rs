@@ -3,10 +3,9 @@
 //! Chain: customer → its root (a reseller, 25 % commission) → platform 1. Names no crate by
 //! `crate::`, so that benches include this file as it is.
 
-use journal::hash;
 use journal::{
     Batch, Charge, ChargePricing, CounterKey, EntryPayload, Identity, JournalEntry, Kind,
-    Namespace, Personal, Seq, State,
+    Namespace, Personal, Seq, State, hash,
 };
 use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge, Posting, Settlement};
 use rating::usage::{Counter, CounterId};

@@ -52,8 +52,7 @@ use ::tenants::{
 use catalog::*;
 use db::{Db, PostgresOptions};
 use rating::card::CardDoc;
-use rating::{AgreementId, Cents, Currency, RateCardId};
-use rating::{Instant, TenantId, ids::ApiKeyId};
+use rating::{AgreementId, Cents, Currency, Instant, RateCardId, TenantId, ids::ApiKeyId};
 use smallvec::SmallVec;
 
 const DAY: i64 = 86_400;

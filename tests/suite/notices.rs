@@ -4,8 +4,7 @@
 use crate::world::{Backend, World, on_every_journal, per_unit, postgres_is_here};
 use metering::balance_monitor::Purpose;
 use notices::recorder::NoticeRecorder;
-use notices::rows::NoticeRows;
-use notices::rows::{Notice, NoticeKind};
+use notices::rows::{Notice, NoticeKind, NoticeRows};
 use rating::{Cents, Currency};
 use serde_json::json;
 

@@ -4,8 +4,7 @@
 use crate::http_world::{Market, on_every_database};
 use crate::served::Answer;
 use hyper::Method;
-use notices::rows::NoticeKind;
-use notices::rows::NoticeRows;
+use notices::rows::{NoticeKind, NoticeRows};
 use payments::rows::PaymentRows;
 use serde_json::{Value, json};
 use test_stripe::{Behaviour, Delivery};

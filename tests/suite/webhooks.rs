@@ -10,9 +10,9 @@ use notices::address::Reach;
 use notices::delivery_worker::DeliveryWorker;
 use notices::mail::Mailer;
 use notices::post::Poster;
-use notices::rows::NoticeRows;
 use notices::rows::{
-    Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, Target, Wanted,
+    Contact, Delivery, DeliveryState, Endpoint, EndpointPatch, Notice, NoticeKind, NoticeRows,
+    Target, Wanted,
 };
 use rating::ids::{ContactId, EndpointId, NoticeId};
 use serde_json::{Value, json};

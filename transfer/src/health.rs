@@ -1,8 +1,7 @@
 //! A quick look at a database file: what `health-check` reports. Costs nothing that grows with the
 //! journal; the whole audit is `verify`.
 
-use catalog::credit_look;
-use catalog::{CLOCK_STEP, ClockStep};
+use catalog::{CLOCK_STEP, ClockStep, credit_look};
 use db::Result;
 use db::restoration::{RESTORATION, Restoration};
 use journal::Carries;

@@ -7,8 +7,7 @@ use crate::health::{
 use catalog::CLOCK_STEP;
 use catalog::credit_look::OVER_CAP;
 use db::restoration::RESTORATION;
-use db::{Db, SNAPSHOT};
-use db::{Result, SqlError};
+use db::{Db, Result, SNAPSHOT, SqlError};
 use journal_postgres::{
     Books, COUNT_FREE_RETAIL, COUNT_UNRATED, EXTERNAL_ID, LAST_ARRIVAL, LIMITS, current_books,
 };

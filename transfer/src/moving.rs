@@ -16,11 +16,9 @@ mod tables;
 
 pub use compare::Compared;
 
-use db::{Db, OpenError, Sqlite, moved, name_of};
-use db::{Result, SqlError};
+use db::{Db, OpenError, Result, SqlError, Sqlite, moved, name_of};
 use journal::{Check, Placed};
-use journal_postgres::import;
-use journal_postgres::import::{Import, JOURNAL_TABLES};
+use journal_postgres::import::{self, Import, JOURNAL_TABLES};
 use journal_sqlite::export::Export;
 use pieces::{Piece, Pieces};
 use rating::TenantId;

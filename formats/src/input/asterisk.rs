@@ -14,9 +14,8 @@ use super::fields;
 use super::legs::{self, CalledHalf, Leg};
 use super::row::Row;
 use super::when::Clock;
-use crate::numbers;
 use crate::sheet::{self, Record};
-use crate::{Problem, UsageEvent};
+use crate::{Problem, UsageEvent, numbers};
 use rating::Quantity;
 use std::borrow::Cow;
 

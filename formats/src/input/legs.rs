@@ -5,9 +5,8 @@
 //! second leg and stands alone is refused.
 
 use super::row::Row;
-use crate::Problem;
-use crate::numbers;
 use crate::sheet::shown;
+use crate::{Problem, numbers};
 use std::collections::{HashMap, HashSet};
 
 /// Digits of the shortest number that is no extension of the switch's own.

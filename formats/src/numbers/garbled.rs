@@ -2,8 +2,7 @@
 //! allowed: a number, a code of a switch, a name with a few figures. Anything else with figures in
 //! it is refused, as it would be charged as what calls nobody outside.
 
-use super::digits::INTERNATIONAL_DIGITS_MIN;
-use super::digits::is_number;
+use super::digits::{INTERNATIONAL_DIGITS_MIN, is_number};
 use super::plans::behind_country_code;
 use super::reading::normalise;
 use super::text::{inside, user_part};

@@ -5,8 +5,7 @@
 //! long at once: a lock that does not come is given up, and asked for again later.
 
 use super::{Result, Retention, RetentionError, latest};
-use crate::months;
-use crate::months::{MonthTable, Place};
+use crate::months::{self, MonthTable, Place};
 use crate::{opening_balances, sql};
 use db::retry::Tries;
 use rating::Instant;

@@ -1,8 +1,7 @@
 //! The thresholds of automatic top-ups as marks of the engine's lookout: the debit that reaches one
 //! wakes who tops up.
 
-use crate::rows::AutoTopUp;
-use crate::rows::PaymentRows;
+use crate::rows::{AutoTopUp, PaymentRows};
 use crate::service::{PaymentService, unread};
 use ledger::AccountKey;
 use metering::balance_monitor::Purpose;

@@ -12,13 +12,11 @@ pub mod rules;
 mod stops;
 mod usage;
 
-use crate::rows::PaymentRows;
-use crate::rows::{AutoState, AutoTopUp, Origin, TopUp, TopUpState};
+use crate::rows::{AutoState, AutoTopUp, Origin, PaymentRows, TopUp, TopUpState};
 use crate::service::{NewCheckout, PaymentService, again_secs, code_of, provider_problem, unread};
 use catalog::Actor;
 use metering::requests::Problem;
-use notices::rows::NoticeRows;
-use notices::rows::{Notice, NoticeKind};
+use notices::rows::{Notice, NoticeKind, NoticeRows};
 use provider::{
     CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
     PaymentStatus, ProviderError,

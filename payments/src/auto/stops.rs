@@ -2,8 +2,7 @@
 //! contested, a method that is gone, a tenant that may pay no longer. Each is told once.
 
 use super::{TRIES_MAX, changing, rules};
-use crate::rows::PaymentRows;
-use crate::rows::{AutoState, AutoTopUp, Origin, Payment};
+use crate::rows::{AutoState, AutoTopUp, Origin, Payment, PaymentRows};
 use crate::service::{PaymentService, unread};
 use metering::requests::Problem;
 use notices::rows::NoticeKind;

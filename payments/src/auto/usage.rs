@@ -6,8 +6,7 @@
 //! restart forgets nothing.
 
 use super::{TRIES_MAX, overflow, rules};
-use crate::rows::PaymentRows;
-use crate::rows::{AutoTopUp, Origin};
+use crate::rows::{AutoTopUp, Origin, PaymentRows};
 use crate::service::{PaymentService, unread};
 use crate::settlement::SOURCE;
 use journal::{EntryQuery, JournalEntry, Kind, Namespace, Of, Seq};

@@ -9,9 +9,8 @@
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::programs::{Folders, Program, Working};
 use super::{BackupError, Result};
-use db::SNAPSHOT;
 use db::restoration::Restoration;
-use db::{OpenError, name_of, restoring};
+use db::{OpenError, SNAPSHOT, name_of, restoring};
 use percent_encoding::percent_decode_str;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};

@@ -8,9 +8,8 @@
 
 use super::contents::{COUNTS, Contents, MIGRATIONS};
 use super::{Advance, BackupError, Result};
-use db::acknowledged;
 use db::restoration::{MARK_RESTORED, RESTORATION, Restoration};
-use db::{BUSY_TIMEOUT, lock_beside};
+use db::{BUSY_TIMEOUT, acknowledged, lock_beside};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use std::fs::{DirBuilder, File, OpenOptions};

@@ -1,8 +1,7 @@
 //! `/health/live`, `/health/ready`: for load balancers, without a key. `/metrics`: for Prometheus,
 //! with one.
 
-use crate::gauges;
-use crate::watchdog;
+use crate::{gauges, watchdog};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};

@@ -5,11 +5,10 @@
 //! Refused rows: nothing is imported, unless `skip_refused=true`; then the prefixes of those rows
 //! keep the rates they had, in a full deck too.
 
-use crate::http::prices::diff;
 use crate::http::prices::in_force::{VersionBody, Versions};
-use crate::http::prices::publication;
 use crate::http::prices::rate_cards::{OwnerQuery, card_at};
 use crate::http::prices::versions::{beginning, doc_of, in_force, turn_for, version_made};
+use crate::http::prices::{diff, publication};
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

@@ -10,8 +10,7 @@ mod top_ups;
 mod writes;
 
 use crate::config::Config;
-use crate::http;
-use crate::opening;
+use crate::{http, opening};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};

@@ -15,9 +15,8 @@ use rating::card::CALL_UNIT;
 use serde::Deserialize;
 use web::auth::MayUse;
 use web::problem::ApiProblem;
-use web::query;
 use web::state::App;
-use web::write;
+use web::{query, write};
 
 /// How the switch's records are to be read.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
