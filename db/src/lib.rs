@@ -1,7 +1,7 @@
 //! Connections. To PostgreSQL: `postgres`. To SQLite: one write at a time (SQLite has one writer
 //! anyway), readers beside it.
 //!
-//! The records write through `writer`; the journal, whose batches have thousands of rows, through a
+//! What is written one by one goes through `writer`; the journal, whose batches have thousands of rows, through a
 //! thread of its own, which binds row by row without a hop in between. Whoever writes holds
 //! `writer` meanwhile.
 //!

@@ -441,7 +441,7 @@ async fn history(stage: &World, seed: u64) -> Vec<String> {
             play.told
         );
     }
-    for check in again.journal.verify().await.unwrap() {
+    for check in transfer::audit::verify(&again.db).await.unwrap() {
         assert!(check.ok, "seed {seed}: {check:?}\n{:#?}", play.told);
     }
     play.told

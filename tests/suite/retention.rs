@@ -88,9 +88,7 @@ async fn drop_old(world: &World) -> Vec<String> {
 }
 
 async fn wrong(world: &World) -> Vec<Check> {
-    world
-        .journal
-        .verify()
+    transfer::audit::verify(&world.db)
         .await
         .unwrap()
         .into_iter()
@@ -103,9 +101,7 @@ pub async fn sound(world: &World) {
 }
 
 async fn begun_at_openings(world: &World) -> u64 {
-    world
-        .journal
-        .verify()
+    transfer::audit::verify(&world.db)
         .await
         .unwrap()
         .iter()
