@@ -6,9 +6,9 @@ use catalog::{Actor, Catalog};
 use clock::Clock;
 use jiff::tz::TimeZone;
 use metering::Engine;
-use metering::requests::Problem;
 use payments::service::{PaymentService, Settings, Sources};
 use payouts::{Calendar, Payouts};
+use problem::{Code, Problem};
 use provider::Provider;
 use provider::stripe::Stripe;
 use rating::TenantId;
@@ -32,7 +32,7 @@ pub async fn put_together(
         id: Arc::new(move || id.id()),
         token: Arc::new(|| {
             let secret = clock::random_secret()
-                .map_err(|error| Problem::new("internal", format!("no randomness: {error}")))?;
+                .map_err(|error| Problem::new(Code::Internal, format!("no randomness: {error}")))?;
             Ok(std::array::from_fn(|at| secret[at]))
         }),
     };

@@ -4,6 +4,7 @@
 
 use clock::monotonic;
 use metering::watch::Waiting;
+use problem::Code;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
@@ -66,11 +67,11 @@ pub fn ready(app: &App) -> Result<(), ApiProblem> {
         .map(ToString::to_string)
         .collect();
     if !stalled.is_empty() {
-        return Err(ApiProblem::new("stalled", stalled.join("; ")));
+        return Err(ApiProblem::new(Code::Stalled, stalled.join("; ")));
     }
     if let Some(why) = app.engine.failing(monotonic()) {
         return Err(ApiProblem::new(
-            "not_writable",
+            Code::NotWritable,
             format!("the last batches were not committed: {why}"),
         ));
     }
@@ -78,7 +79,7 @@ pub fn ready(app: &App) -> Result<(), ApiProblem> {
     if down.is_empty() {
         Ok(())
     } else {
-        Err(ApiProblem::new("task_down", down.join("; ")))
+        Err(ApiProblem::new(Code::TaskDown, down.join("; ")))
     }
 }
 

@@ -155,7 +155,7 @@ async fn engine(db: &Db) -> Engine {
     )
 }
 
-fn batch(number: usize) -> Vec<Result<UsageEvent, (String, metering::requests::Problem)>> {
+fn batch(number: usize) -> Vec<Result<UsageEvent, (String, problem::Problem)>> {
     let event = |index: usize| {
         let spread = (number * BATCH + index).wrapping_mul(7_919);
         let (reseller, customer) = (

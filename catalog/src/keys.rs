@@ -8,6 +8,7 @@ use super::{
     one_more,
 };
 use db::sql::{Tx, change, corrupt, from_word, look, read, statements, word, write};
+use problem::Code;
 use rating::{Instant, TenantId, ids::ApiKeyId};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -44,7 +45,7 @@ statements! {
 }
 
 const LAST_ADMIN_KEY: NotAllowed = NotAllowed {
-    code: "last_admin_key",
+    code: Code::LastAdminKey,
     field: "key",
     detail: Cow::Borrowed(
         "it is the platform's last admin key that does not end by itself; make another before",

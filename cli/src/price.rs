@@ -10,6 +10,7 @@ use formats::input::json::{self, Defaults};
 use formats::sheet;
 use prepare::offline::{Offline, Priced};
 use prepare::prefixes;
+use problem::Code;
 use rating::card::CardDoc;
 use rating::validate::{Mistake, parse_card};
 use rating::{Cents, Currency, Exact};
@@ -200,7 +201,7 @@ impl Pricer {
                 match self.link.post(event) {
                     Ok(priced) => self.line_of(id, priced),
                     Err(refused) => {
-                        let is_kept = refused.code != "id_conflict";
+                        let is_kept = refused.code != Code::IdConflict.as_str();
                         Line::Refused {
                             id,
                             error: refused.code.to_owned(),
@@ -212,7 +213,7 @@ impl Pricer {
             }
             Err((id, problem)) => Line::Refused {
                 id,
-                error: problem.code.to_owned(),
+                error: problem.code.to_string(),
                 detail: format!("line {number}: {}", problem.detail),
                 is_kept: false,
             },

@@ -6,10 +6,10 @@ use super::columns::{self, Columns};
 use super::field::Field;
 use super::options::DeckOptions;
 use super::{titles, words};
-use formats::Problem;
 use formats::input::when::Clock;
 use formats::sheet::units::{self, Unit};
 use formats::sheet::{Cells, shown};
+use problem::{Code, Problem};
 use rating::{Currency, Instant, Quantity};
 
 /// Lines above the columns' names (titles, notes).
@@ -374,7 +374,7 @@ fn check_cell(
                 {skipped})",
             shown(cell)
         );
-        return Err(Problem::field("unknown_line", "skip_lines", detail));
+        return Err(Problem::field(Code::UnknownLine, "skip_lines", detail));
     }
     Ok(said.increments.or(increments))
 }

@@ -6,11 +6,11 @@ use super::field::Field;
 use super::names::Fineness;
 use super::options::DeckOptions;
 use super::{stated, titles};
-use formats::Problem;
 use formats::input::fields;
 use formats::input::table::Column;
 use formats::sheet::shown;
 use formats::sheet::units::Unit;
+use problem::{Code, Problem};
 use rating::{Currency, Quantity};
 
 #[derive(Debug, Clone, Copy)]
@@ -289,13 +289,13 @@ impl Columns {
                         "`{first}` and `{second}` are both {}: a column is one of them",
                         shown(&self.title(one.index))
                     );
-                    return Err(Problem::field("ambiguous_column", "columns", detail));
+                    return Err(Problem::field(Code::AmbiguousColumn, "columns", detail));
                 }
                 if one.field.is_like(other.field) {
                     let detail = format!(
                         "`{first}` and `{second}` both hold the prefixes: state one of them"
                     );
-                    return Err(Problem::field("ambiguous_column", "columns", detail));
+                    return Err(Problem::field(Code::AmbiguousColumn, "columns", detail));
                 }
             }
         }
@@ -382,7 +382,7 @@ impl Columns {
                 shown(name),
                 self.titles.join("`, `")
             );
-            return Err(Problem::field("unknown_column", "columns", detail));
+            return Err(Problem::field(Code::UnknownColumn, "columns", detail));
         }
         let unknown: Vec<String> = self
             .unknown
@@ -399,7 +399,7 @@ impl Columns {
             unknown.join(", "),
             if unknown.len() == 1 { "s" } else { "" }
         );
-        Err(Problem::field("unknown_column", "columns", detail))
+        Err(Problem::field(Code::UnknownColumn, "columns", detail))
     }
 
     /// An area of which country?
@@ -416,7 +416,7 @@ impl Columns {
                 American plan (--map {{\"columns\":{{\"npanxx\":{index}}}}})",
             shown(&self.title(index))
         );
-        Err(Problem::field("ambiguous_column", "columns", detail))
+        Err(Problem::field(Code::AmbiguousColumn, "columns", detail))
     }
 
     /// An exchange of which area?
@@ -434,7 +434,7 @@ impl Columns {
                         as `npanxx`",
                     shown(&self.title(nxx))
                 );
-                Err(Problem::field("ambiguous_column", "columns", detail))
+                Err(Problem::field(Code::AmbiguousColumn, "columns", detail))
             }
         }
     }
@@ -443,7 +443,8 @@ impl Columns {
     fn check_units(&self, options: &DeckOptions) -> Result<(), Problem> {
         for Found { field, index, unit } in &self.found {
             let title = shown(&self.title(*index));
-            let wrong = |detail: String| Err(Problem::field("ambiguous_unit", "columns", detail));
+            let wrong =
+                |detail: String| Err(Problem::field(Code::AmbiguousUnit, "columns", detail));
             if let (true, Some(stated), Some(said)) = (field.is_price(), options.per, unit.seconds)
                 && stated != said
             {
@@ -477,7 +478,7 @@ pub fn seconds_of(unit: Unit) -> Quantity {
 
 pub fn foreign(title: &str, other: Currency, card: Currency) -> Problem {
     Problem::field(
-        "currency_mismatch",
+        Code::CurrencyMismatch,
         "currency",
         format!("{} is in {other}, the card is in {card}", shown(title)),
     )
@@ -487,13 +488,13 @@ fn by_index(field: Field) -> Problem {
     let name = field.name();
     let detail =
         format!("`{name}`: without a line of titles (`headless`) a column is its number from 0");
-    Problem::field("invalid_field", format!("columns.{name}"), detail)
+    Problem::field(Code::InvalidField, format!("columns.{name}"), detail)
 }
 
 fn one_column(field: Field) -> Problem {
     let name = field.name();
     Problem::field(
-        "invalid_field",
+        Code::InvalidField,
         format!("columns.{name}"),
         format!("`{name}`: expected one column, by its title or its number from 0"),
     )
@@ -503,7 +504,7 @@ fn ambiguous_column(field: Field, first: &str, second: &str) -> Problem {
     let name = field.name();
     let detail =
         format!("`{first}` and `{second}` may both be {name}: say which by `columns` (--map)");
-    Problem::field("ambiguous_column", name, detail)
+    Problem::field(Code::AmbiguousColumn, name, detail)
 }
 
 /// The problem of a line that may be of titles or a row.
@@ -513,7 +514,7 @@ pub fn unclear_line(line: u64, cells: &[&str]) -> Problem {
             false: titles, true: a row)",
         cells.join("`, `")
     );
-    Problem::field("ambiguous_column", "headless", detail)
+    Problem::field(Code::AmbiguousColumn, "headless", detail)
 }
 
 /// The problem of a file in which no line has a column that was stated.
@@ -523,7 +524,7 @@ pub fn stated_not_found(name: &str, first: &[String]) -> Problem {
         shown(name),
         first.join("`, `")
     );
-    Problem::field("unknown_column", "columns", detail)
+    Problem::field(Code::UnknownColumn, "columns", detail)
 }
 
 /// The problem of a file in which no line names prefix and price.

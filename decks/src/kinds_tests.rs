@@ -870,7 +870,7 @@ fn increments_that_contradict_each_other_are_refused() {
             Ok(_) => assert_eq!(told(&deck, &berlin()), [want], "{titles} {row}"),
             Err(problem) => {
                 assert!(
-                    problem.code.starts_with("ambiguous") && want.contains("ambiguous"),
+                    problem.code.as_str().starts_with("ambiguous") && want.contains("ambiguous"),
                     "{titles} {row}: {}",
                     problem.detail
                 )

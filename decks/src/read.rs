@@ -7,11 +7,11 @@ use super::field::Field;
 use super::money::{MarksByLine, Notation};
 use super::options::DeckOptions;
 use super::row::{Reader, Rows};
-use formats::Problem;
 use formats::input::fields;
 use formats::input::table::Column;
 use formats::input::when::Clock;
 use formats::sheet::{self, Cells, Record, Records, units};
+use problem::{Code, Problem};
 use rating::Quantity;
 use std::collections::HashSet;
 
@@ -22,7 +22,7 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
     check_options(options)?;
     if let Some(kind) = sheet::without_rows(file) {
         return Err(Problem::new(
-            "unreadable_file",
+            Code::UnreadableFile,
             format!(
                 "the file is {kind}, not rows of text: unpack it or save it as CSV, and send that"
             ),
@@ -84,7 +84,7 @@ pub fn parse(file: &[u8], options: &DeckOptions) -> Result<Deck, Problem> {
         reader.row(&record);
         if reader.deck.rows.len() > ROWS_MAX {
             return Err(Problem::new(
-                "deck_too_large",
+                Code::DeckTooLarge,
                 format!("a deck has at most {ROWS_MAX} prefixes"),
             ));
         }

@@ -15,6 +15,7 @@ use super::words::{self, Status};
 use formats::input::when::Clock;
 use formats::sheet::{self, Cells, Record, shown, units};
 use jiff::tz::TimeZone;
+use problem::Code;
 use rating::{Instant, Quantity};
 
 /// Bytes of a destination's name.
@@ -377,10 +378,9 @@ impl<'o> Reader<'o> {
         };
         let read = self.clock.read("date", cell);
         read.map(Some).map_err(|problem| {
-            let code = if problem.code == "zone_required" {
-                problem.code
-            } else {
-                "invalid_date"
+            let code = match problem.code {
+                Code::ZoneRequired => problem.code.as_str(),
+                _ => "invalid_date",
             };
             (Some(index), (code, problem.detail))
         })

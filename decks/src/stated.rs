@@ -3,11 +3,11 @@
 
 use super::field::Field;
 use super::options::{DeckOptions, ValidTo};
-use formats::Problem;
 use formats::input::titles::{instants, words};
 use formats::input::when::{DateForm, is_utc};
 use formats::sheet::shown;
 use formats::sheet::units::{self, Unit};
+use problem::{Code, Problem};
 
 /// What titles of prices and fees are made of, besides their units. Any other word may be a unit, a
 /// tax, an hour of the day, or another sum: `Cost (millicents)`, `Rate Peak`, `Markup`.
@@ -122,7 +122,7 @@ fn says_more_of_time(title: &str) -> Problem {
             title, or leave it out (`ignore_columns`) and \
          state `initial` and `next` for all rows"
     );
-    Problem::field("ambiguous_unit", "columns", detail)
+    Problem::field(Code::AmbiguousUnit, "columns", detail)
 }
 
 fn says_more(field: Field, title: &str) -> Problem {
@@ -135,7 +135,7 @@ fn says_more(field: Field, title: &str) -> Problem {
         "{title:?} says something of its numbers that is not understood: state {how}, or give the \
             column another title"
     );
-    Problem::field("ambiguous_unit", "columns", detail)
+    Problem::field(Code::AmbiguousUnit, "columns", detail)
 }
 
 /// A column stated as whole prefixes whose title says that they are none.
@@ -159,7 +159,11 @@ pub fn check_prefixes(field: Field, title: &str) -> Result<(), Problem> {
         shown(title),
         shown(&word)
     );
-    Err(Problem::field("ambiguous_column", "columns.prefix", detail))
+    Err(Problem::field(
+        Code::AmbiguousColumn,
+        "columns.prefix",
+        detail,
+    ))
 }
 
 /// What the title of a column of dates that is stated says of them is known, and agrees with how
@@ -194,7 +198,7 @@ pub fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(
     };
     if (is_exclusive || is_inclusive) && options.valid_to.is_none_or(is_other_end) {
         return refused(
-            "ambiguous_date",
+            Code::AmbiguousDate,
             "says whether the last day counts: say so by `valid_to`",
         );
     }
@@ -212,7 +216,7 @@ pub fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(
     let said = instants(&rest.join(" "), zone);
     if said.is_utc && zone.is_some_and(|zone| !is_utc(zone)) {
         return refused(
-            "ambiguous_zone",
+            Code::AmbiguousZone,
             "names the zone UTC, and the dates are read in the card's zone",
         );
     }
@@ -223,7 +227,7 @@ pub fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(
     };
     if is_other {
         return refused(
-            "ambiguous_date",
+            Code::AmbiguousDate,
             "names another order of day and month than `date_form`",
         );
     }
@@ -232,14 +236,14 @@ pub fn check_dates(field: Field, title: &str, options: &DeckOptions) -> Result<(
     } else {
         said.begins
     } {
-        return refused("ambiguous_date", "says the other end of the time");
+        return refused(Code::AmbiguousDate, "says the other end of the time");
     }
     if let Some(word) = said
         .unknown
         .or_else(|| units::has_sign(title).then(|| "a sign".to_owned()))
     {
         return refused(
-            "ambiguous_date",
+            Code::AmbiguousDate,
             &format!(
                 "says something of its dates that is not understood, by {}",
                 shown(&word)
@@ -265,7 +269,7 @@ pub fn check_once(field: Field, name: &str, titles: &[&str]) -> Result<(), Probl
         shown(name)
     );
     Err(Problem::field(
-        "ambiguous_column",
+        Code::AmbiguousColumn,
         format!("columns.{field}"),
         detail,
     ))

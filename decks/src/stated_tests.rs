@@ -9,7 +9,7 @@ fn read(titles: &str, row: &str, options: &str) -> String {
     let deck = format!("{titles}\n{row}\n");
     match super::super::parse(deck.as_bytes(), &map(options)) {
         Ok(_) => told(&deck, &map(options)).join("; "),
-        Err(problem) => problem.code.to_owned(),
+        Err(problem) => problem.code.to_string(),
     }
 }
 
@@ -198,7 +198,7 @@ fn an_end_that_is_an_instant_is_one_also_without_a_time() {
         let deck = format!("Prefix;Rate;{title}\n9991;2;{cell}\n");
         let read = super::super::parse(deck.as_bytes(), &map(&options));
         read.map_or_else(
-            |problem| problem.code.to_owned(),
+            |problem| problem.code.to_string(),
             |deck| deck.period(&deck.rows[0]).until.unwrap().to_string(),
         )
     };

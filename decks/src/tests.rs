@@ -179,7 +179,7 @@ fn a_long_name_is_cut_and_costs_nothing() {
 fn what_is_doubtful_is_asked() {
     let check = |text: &str, options: DeckOptions, want: &str| {
         assert_eq!(
-            parse(text.as_bytes(), &options).unwrap_err().code,
+            parse(text.as_bytes(), &options).unwrap_err().code.as_str(),
             want,
             "{text}"
         )

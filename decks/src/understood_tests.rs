@@ -479,7 +479,11 @@ fn titles_of_dates_that_are_stated_agree_with_how_they_are_read() {
             "ambiguous_date",
         ),
     ] {
-        assert_eq!(dated(title, field, more).unwrap_err(), code, "{title}");
+        assert_eq!(
+            dated(title, field, more).unwrap_err().as_str(),
+            code,
+            "{title}"
+        );
     }
     for (title, field, more) in [
         ("Change date", "effective_from", ""),

@@ -4,9 +4,7 @@
 
 pub mod input;
 pub mod numbers;
-mod problem;
 pub mod sheet;
 mod usage_event;
 
-pub use problem::Problem;
 pub use usage_event::{BATCH_EVENTS_MAX, UsageEvent};

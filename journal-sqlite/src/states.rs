@@ -14,10 +14,9 @@ use super::sql::{self, Values};
 use db::{Result, SqlError};
 use journal::codec::{hold_state_code, pack, unpack};
 use journal::{Carries, Counted, CounterKey, EntryPayload, Kind, State};
-use ledger::{AccountKey, Balance, Hold, HoldState, LinkCharge};
+use ledger::{AccountKey, Balance, Hold, HoldState};
 use rating::fast::FastMap;
 use rating::{Carry, Cents, Instant, TenantId, ids::HoldId};
-use smallvec::SmallVec;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use std::collections::HashMap;
@@ -159,16 +158,9 @@ impl Tail {
     ) -> Result<(), ledger::Refusal> {
         self.records += 1;
         self.held_moved |= body.hold.is_some();
-        if let Some(currency) = body.currency.filter(|_| !body.charges.is_empty()) {
-            let links: SmallVec<[LinkCharge; 4]> =
-                body.charges.iter().map(|charge| charge.link).collect();
-            for posting in
-                ledger::postings_of(root, ledger::platform_in(root, &links), currency, &links)?
-            {
-                self.post(&posting);
-            }
+        for effect in journal::effects(root, None, body)? {
+            *self.posted.entry(effect.account).or_default() += i128::from(effect.cents.0);
         }
-        body.postings.iter().for_each(|posting| self.post(posting));
         for charge in &body.charges {
             set_carry(
                 self.carries.entry(tenant).or_default(),
@@ -247,11 +239,6 @@ impl Tail {
             )
             .cloned()
             .collect()
-    }
-
-    fn post(&mut self, posting: &ledger::Posting) {
-        *self.posted.entry(posting.from).or_default() -= i128::from(posting.cents.0);
-        *self.posted.entry(posting.to).or_default() += i128::from(posting.cents.0);
     }
 }
 

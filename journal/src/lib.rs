@@ -6,6 +6,7 @@
 
 pub mod codec;
 mod counted;
+mod effects;
 pub mod hash;
 mod keys;
 mod kinds;
@@ -18,6 +19,7 @@ mod steps;
 pub mod verify;
 
 pub use counted::{Counted, Place, Restated, Segment, SoFar};
+pub use effects::{Effect, EffectKind, Effects, effects};
 pub use keys::{KeysOf, Mark, StateKeys};
 pub use kinds::{Kind, Namespace};
 pub use rating::segments::{By, Charged};
@@ -113,30 +115,6 @@ pub struct JournalEntry {
 }
 
 impl JournalEntry {
-    /// Every account this record moved, held or charged (also by zero cents); sorted, without
-    /// repeats. The seller of the root's own link is the platform, whose revenue is one account per
-    /// root.
-    pub fn accounts(&self) -> SmallVec<[AccountKey; 6]> {
-        let mut accounts: SmallVec<[AccountKey; 6]> = SmallVec::new();
-        if let Some(currency) = self.body.currency {
-            for charge in &self.body.charges {
-                let link = charge.link;
-                accounts.push(link.buyer_account(currency));
-                accounts.push(match link.buyer == self.identity.root {
-                    true => AccountKey::revenue(self.identity.root, currency),
-                    false => link.settlement.seller_account(link.seller, currency),
-                });
-            }
-        }
-        for posting in &self.body.postings {
-            accounts.extend([posting.from, posting.to]);
-        }
-        accounts.extend(self.body.held.iter().map(|&(account, _)| account));
-        accounts.sort_unstable();
-        accounts.dedup();
-        accounts
-    }
-
     /// Links of a usage event that are not charged after this step of it, from the customer's own
     /// up.
     pub fn open(&self) -> &[OpenLink] {

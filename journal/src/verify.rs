@@ -23,10 +23,9 @@ use crate::{
     Place, Seq, State,
 };
 use chain::Chain;
-use ledger::{AccountKey, HoldState, LinkCharge};
+use ledger::{AccountKey, HoldState};
 use rating::fast::FastMap;
 use rating::{Carry, Cents, Currency, TenantId, ids::HoldId, rounding};
-use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::hash::BuildHasher;
@@ -143,7 +142,7 @@ impl Audit {
             return;
         };
         self.charges(row, kind, &body);
-        self.postings(row, &body);
+        self.effects(row, &body);
         self.hold(row, kind, &body);
         if let (Kind::Void | Kind::RatedLater, Some(of)) = (kind, body.refers_to) {
             self.amendments.insert(
@@ -191,26 +190,15 @@ impl Audit {
         if body.charges.is_empty() {
             return;
         }
-        let links: SmallVec<[LinkCharge; 4]> =
-            body.charges.iter().map(|charge| charge.link).collect();
         if let Some(what) = misplaced(row, kind, body) {
             self.charge_tally
                 .differs(format_args!("record {}: {what}", row.seq));
         }
-        let platform = self.platform_of(TenantId(row.root), &links);
-        let Some(currency) = body.currency else {
+        if body.currency.is_none() {
             return self.charge_tally.differs(format_args!(
                 "record {}: charges without a currency",
                 row.seq
             ));
-        };
-        match ledger::postings_of(TenantId(row.root), platform, currency, &links) {
-            Ok(postings) => postings
-                .iter()
-                .for_each(|posting| self.post(posting.from, posting.to, posting.cents)),
-            Err(refusal) => self
-                .charge_tally
-                .differs(format_args!("record {}: {refusal}", row.seq)),
         }
         for charge in &body.charges {
             if kind == Kind::CarrySettled {
@@ -222,13 +210,12 @@ impl Audit {
     }
 
     /// One and the same in every record that names it.
-    fn platform_of(&mut self, root: TenantId, links: &[LinkCharge]) -> TenantId {
-        let named = ledger::platform_in(root, links);
-        if links.iter().any(|link| link.buyer == root) {
-            *self.platform.get_or_insert(named)
-        } else {
-            self.platform.unwrap_or(named)
+    fn platform_of(&mut self, root: TenantId, body: &EntryPayload) -> Option<TenantId> {
+        let mut links = body.charges.iter().map(|charge| charge.link);
+        if let Some(top) = links.find(|link| link.buyer == root) {
+            self.platform.get_or_insert(top.seller);
         }
+        self.platform
     }
 
     fn carry(&mut self, row: &Row<'_>, charge: &crate::Charge) {
@@ -299,7 +286,7 @@ impl Audit {
         counter.follow(charge, place, kind == Kind::Void);
     }
 
-    fn postings(&mut self, row: &Row<'_>, body: &EntryPayload) {
+    fn effects(&mut self, row: &Row<'_>, body: &EntryPayload) {
         for posting in &body.postings {
             if posting.cents <= Cents::ZERO {
                 self.balance_tally.differs(format_args!(
@@ -307,14 +294,19 @@ impl Audit {
                     row.seq, posting.cents
                 ));
             }
-            self.post(posting.from, posting.to, posting.cents);
         }
-    }
-
-    fn post(&mut self, from: AccountKey, to: AccountKey, cents: Cents) {
-        *self.balances.entry(from).or_default() -= i128::from(cents.0);
-        *self.balances.entry(to).or_default() += i128::from(cents.0);
-        self.balance_tally.examined += 2;
+        let root = TenantId(row.root);
+        match crate::effects(root, self.platform_of(root, body), body) {
+            Ok(effects) => {
+                for effect in effects {
+                    *self.balances.entry(effect.account).or_default() += i128::from(effect.cents.0);
+                    self.balance_tally.examined += u64::from(effect.cents != Cents::ZERO);
+                }
+            }
+            Err(refusal) => self
+                .charge_tally
+                .differs(format_args!("record {}: {refusal}", row.seq)),
+        }
     }
 
     fn hold(&mut self, row: &Row<'_>, kind: Kind, body: &EntryPayload) {

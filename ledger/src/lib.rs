@@ -22,8 +22,8 @@ pub use books::{Books, Entry, Event, Limit, Posted};
 pub use hold::{Hold, HoldState};
 pub use money::{adjustment, reclassification, top_up};
 pub use posting::{
-    Amounts, LinkCharge, Nets, Posting, Postings, Settlement, hold_amounts, nets, platform_in,
-    postings_of, reversed, splits_of,
+    Amounts, LinkCharge, Nets, Posting, Postings, Settlement, check_chain, hold_amounts, nets,
+    platform_in, postings_of, reversed, splits_of,
 };
 pub use refusal::Refusal;
 

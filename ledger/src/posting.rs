@@ -130,7 +130,10 @@ pub fn postings_of(
 
 /// At least one link; each one's seller is the next one's buyer; only the root buys from the
 /// platform.
-fn check_chain(
+///
+/// # Errors
+/// [`Refusal::BrokenChain`].
+pub fn check_chain(
     root: TenantId,
     platform: TenantId,
     charges: impl IntoIterator<Item = LinkCharge>,
@@ -155,9 +158,9 @@ fn check_chain(
 
 /// The platform, as the charges of a root name it: the seller of the root's own link. Charges of
 /// lower links alone do not name it, and none of their sellers is it: nobody has the id 0.
-pub fn platform_in(root: TenantId, charges: &[LinkCharge]) -> TenantId {
+pub fn platform_in(root: TenantId, charges: impl IntoIterator<Item = LinkCharge>) -> TenantId {
     charges
-        .iter()
+        .into_iter()
         .find(|charge| charge.buyer == root)
         .map_or(TenantId(0), |charge| charge.seller)
 }

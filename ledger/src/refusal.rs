@@ -1,6 +1,7 @@
 //! Why nothing moved. Every refusal leaves the books as they were.
 
 use crate::{AccountKey, HoldState};
+use problem::Code;
 use rating::{Cents, Overflow};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,24 +68,24 @@ pub enum Refusal {
 
 impl Refusal {
     /// Stable: part of the API.
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(&self) -> Code {
         match self {
-            Self::BrokenChain => "broken_chain",
-            Self::Overflow => "overflow",
-            Self::BadAmount => "invalid_amount",
-            Self::AmountTooLarge => "amount_too_large",
-            Self::BalanceTooLarge { .. } => "balance_too_large",
-            Self::BadAccount { .. } => "invalid_account",
-            Self::BadReason => "invalid_reason",
-            Self::BadExpiry => "invalid_expiry",
-            Self::Exhausted { .. } => "exhausted",
-            Self::Insufficient { .. } => "insufficient_balance",
-            Self::HoldOver => "hold_over",
-            Self::HoldEnded { .. } => "hold_ended",
-            Self::HoldOfAnother => "hold_of_another",
-            Self::HoldNotOver => "hold_not_over",
-            Self::NotLoaded { .. } => "account_not_loaded",
-            Self::NotHeld { .. } => "held_mismatch",
+            Self::BrokenChain => Code::BrokenChain,
+            Self::Overflow => Code::Overflow,
+            Self::BadAmount => Code::InvalidAmount,
+            Self::AmountTooLarge => Code::AmountTooLarge,
+            Self::BalanceTooLarge { .. } => Code::BalanceTooLarge,
+            Self::BadAccount { .. } => Code::InvalidAccount,
+            Self::BadReason => Code::InvalidReason,
+            Self::BadExpiry => Code::InvalidExpiry,
+            Self::Exhausted { .. } => Code::Exhausted,
+            Self::Insufficient { .. } => Code::InsufficientBalance,
+            Self::HoldOver => Code::HoldOver,
+            Self::HoldEnded { .. } => Code::HoldEnded,
+            Self::HoldOfAnother => Code::HoldOfAnother,
+            Self::HoldNotOver => Code::HoldNotOver,
+            Self::NotLoaded { .. } => Code::AccountNotLoaded,
+            Self::NotHeld { .. } => Code::HeldMismatch,
         }
     }
 }

@@ -5,10 +5,10 @@ use crate::batch_executor::{BatchExecutor, Earlier, refused};
 use crate::charge::{self, Charges};
 use crate::command::{Amended, CommandResult};
 use crate::reach::is_above;
-use crate::requests::{Outcome, Posted, Problem};
+use crate::requests::{Outcome, Posted};
 use crate::states::carry_of;
 use crate::taken::{Taken, Taking};
-use crate::void::{Below, OVERTAKEN, Void};
+use crate::void::{Below, Void};
 use crate::{distinct_value, flats, segments, shares};
 use journal::{
     Charge, ChargePricing, CounterKey, EntryPayload, JournalEntry, Kind, Personal, Place, Seq,
@@ -16,6 +16,7 @@ use journal::{
 };
 use ledger::{Balance, Event, Limit, LinkCharge, Refusal};
 use prepare::event::RatedEvent;
+use problem::{Code, Problem};
 use rating::usage::Unrated;
 use rating::{Cents, Exact, Overflow, link, rounding};
 
@@ -29,7 +30,7 @@ impl BatchExecutor {
             let record = self.earlier_record(&earlier);
             if record.body.refers_to != Some(void.original.seq) {
                 return Err(Problem::new(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "this key was used to void another event",
                 ));
             }
@@ -93,24 +94,29 @@ impl BatchExecutor {
             .map(|amendment| amendment.by)
             != void.last
         {
-            return Err(Problem::new(OVERTAKEN, "the event was changed meanwhile"));
+            return Err(Problem::new(
+                Code::Overtaken,
+                "the event was changed meanwhile",
+            ));
         }
         if let Some(author) = void.by_report
             && is_above(&void.path, author, self.reporter_of(void))
         {
             return Err(Problem::new(
-                OVERTAKEN,
+                Code::Overtaken,
                 "the event was reported from above meanwhile",
             ));
         }
         match (void.reaches, void.voided) {
-            (true, _) if void.is_followed => Err(Problem::new("void_not_exact", shares::FOLLOWED)),
+            (true, _) if void.is_followed => {
+                Err(Problem::new(Code::VoidNotExact, shares::FOLLOWED))
+            }
             (true, _) => Ok(()),
             (false, true) => Err(Problem::new(
-                "already_voided",
+                Code::AlreadyVoided,
                 "the event was voided before",
             )),
-            (false, false) => Err(Problem::new("beyond_reach", BEYOND_REACH)),
+            (false, false) => Err(Problem::new(Code::BeyondReach, BEYOND_REACH)),
         }
     }
 
@@ -210,7 +216,7 @@ impl BatchExecutor {
                         ..floor
                     }
                 } else {
-                    return Err(Problem::new("void_not_exact", NOT_EXACT));
+                    return Err(Problem::new(Code::VoidNotExact, NOT_EXACT));
                 }
             }
             // Only usage is taken back.
@@ -225,7 +231,10 @@ impl BatchExecutor {
         // before there was a bound go back.
         let most = Cents(original.link.cents.0.saturating_abs()).max(Cents::EVENT_MAX);
         if !cents.is_within(most) {
-            return Err(Problem::new(Unrated::TooLarge.code(), TOO_LARGE));
+            return Err(Problem::new(
+                Code::of_reason(Unrated::TooLarge.code()),
+                TOO_LARGE,
+            ));
         }
         // What was paid from a shared balance went to the book, and comes back there: never to what
         // the platform holds.
@@ -304,7 +313,7 @@ impl BatchExecutor {
         }
         let links = charge::link_charges(charges);
         let (root, customer) = (void.charged.identity.root, void.tenant());
-        let platform = ledger::platform_in(root, &links);
+        let platform = ledger::platform_in(root, links.iter().copied());
         // What is taken back posts whatever the limits say, but that of a seller which gives back
         // what it still owes above.
         let limit = self.author_limit(void)?;
@@ -359,7 +368,7 @@ impl BatchExecutor {
             Outcome::Rated(_) | Outcome::Unrated { .. } if again => {
                 self.restore(before);
                 Err(Problem::new(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "this key was used for a void without this event",
                 ))
             }
@@ -461,7 +470,7 @@ fn below(void: &Void, original: &Charge, backs: &[Back]) -> Option<Below> {
 }
 
 fn overflow(overflow: Overflow) -> Problem {
-    Problem::new("overflow", overflow.to_string())
+    Problem::new(Code::Overflow, overflow.to_string())
 }
 
 fn not_covered(refusal: Refusal) -> Problem {
@@ -471,7 +480,7 @@ fn not_covered(refusal: Refusal) -> Problem {
             available,
             asked,
         } => Problem::new(
-            "insufficient_balance",
+            Code::InsufficientBalance,
             format!(
                 "the links above stand, so {account} pays this void itself: it has {available} \
                     cents available, {asked} are needed"
@@ -483,7 +492,7 @@ fn not_covered(refusal: Refusal) -> Problem {
 
 fn not_its_own() -> Problem {
     Problem::field(
-        "id_conflict",
+        Code::IdConflict,
         "id",
         "the corrected event needs an id of its own; this one was reported before",
     )
@@ -494,7 +503,7 @@ fn not_its_own() -> Problem {
 pub fn not_rated(reason: &str, lack: Option<&str>) -> Problem {
     let lack = lack.map_or(String::new(), |lack| format!(": {lack}"));
     Problem::new(
-        "not_rated",
+        Code::NotRated,
         format!("the corrected event cannot be priced ({reason}{lack}); nothing was changed"),
     )
 }

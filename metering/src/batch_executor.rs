@@ -10,10 +10,10 @@ mod told;
 mod usage;
 
 use crate::command::{Amended, Command, CommandResult};
-use crate::requests::Problem;
 use crate::states::States;
 use journal::{Amendment, Batch, JournalEntry, Keyed, Kind, Seq, State, StateKeys};
 use ledger::{Books, Refusal};
+use problem::Problem;
 use rating::Instant;
 use rating::fast::FastMap;
 use smallvec::SmallVec;

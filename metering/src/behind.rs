@@ -3,11 +3,11 @@
 //! That may be much, and everybody's commands wait while it is worked out: it is bounded, and those
 //! that need much take turns.
 
-use crate::requests::Problem;
 use crate::segments;
 use journal::{Charge, Counted, CounterKey, Journal, JournalEntry, Place, StateKeys};
 use prepare::directory::Directory;
 use prepare::failures::journal_problem;
+use problem::{Code, Problem};
 use rating::card::{Aggregation, MeterTerms};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, TenantId};
@@ -32,7 +32,7 @@ pub struct LongVoids(Mutex<HashMap<TenantId, Arc<Semaphore>>>);
 impl LongVoids {
     /// `side`: the root, or the platform.
     async fn turn(&self, side: TenantId) -> Result<OwnedSemaphorePermit, Problem> {
-        let ended = || Problem::new("unavailable", "the engine is shutting down");
+        let ended = || Problem::new(Code::Unavailable, "the engine is shutting down");
         let turns = {
             let mut sides = self.0.lock().map_err(|_| ended())?;
             Arc::clone(
@@ -155,11 +155,11 @@ impl Taken<'_> {
                 "{later} segments of its month lie behind the event, and at most {BEHIND_MAX} are \
                     worked out again"
             );
-            return Err(Problem::new(TOO_MUCH, detail));
+            return Err(Problem::new(Code::TooMuchBehind, detail));
         }
         if last > SEGMENTS_MAX {
             return Err(Problem::new(
-                TOO_MUCH,
+                Code::TooMuchBehind,
                 format!(
                     "its month has {last} segments, and of more than {SEGMENTS_MAX} none is \
                         worked out again"
@@ -188,7 +188,7 @@ impl Taken<'_> {
                 "its month has {values} values, and of more than {VALUES_MAX} it is not found out \
                     which stands without one"
             );
-            return Err(Problem::new(TOO_MUCH, detail));
+            return Err(Problem::new(Code::TooMuchBehind, detail));
         }
         Ok(values)
     }
@@ -212,5 +212,3 @@ impl Taken<'_> {
             .filter_map(|(charge, card)| Some((charge, card.as_deref()?)))
     }
 }
-
-const TOO_MUCH: &str = "too_much_behind";

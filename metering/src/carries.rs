@@ -13,11 +13,11 @@
 use crate::batch_executor::{BatchExecutor, refused};
 use crate::command::{Command, CommandResult};
 use crate::engine::Engine;
-use crate::requests::Problem;
 use crate::settling::Settling;
 use journal::{Charge, ChargePricing, StateKeys};
 use ledger::{Event, LinkCharge};
 use prepare::failures::{journal_problem, record_problem};
+use problem::Problem;
 use rating::usage::Counter;
 use rating::{AgreementId, Carry, Exact, Quantity, TenantId, rounding};
 use std::collections::HashMap;

@@ -41,7 +41,7 @@ impl Priced {
         self.open
             .extend(self.charges.drain(..count).map(|charge| Open {
                 buyer: charge.link.buyer,
-                reason: refusal.code(),
+                reason: refusal.code().as_str(),
             }));
         !self.charges.is_empty()
     }

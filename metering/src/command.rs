@@ -2,14 +2,14 @@
 
 use crate::named::Named;
 use crate::requests::{
-    HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, Problem,
-    SellerCover,
+    HoldAnswer, MoneyAnswer, MoveMoney, Outcome, PaymentPosted, PostPayment, Posted, SellerCover,
 };
 use crate::settling::Settling;
 use crate::void::Void;
 use journal::{Journal, JournalEntry, Keyed, Placed, Reporter, Seq};
 use prepare::event::RatedEvent;
 use prepare::reporters::Reporters;
+use problem::{Code, Problem};
 use rating::{Currency, Instant, TenantId, ids::HoldId};
 use std::sync::Arc;
 
@@ -330,5 +330,8 @@ impl CommandResult {
 
 /// The committer answered something else than was asked: a fault of ours.
 pub(crate) fn out_of_step() -> Problem {
-    Problem::new("internal", "the engine's answer does not fit the command")
+    Problem::new(
+        Code::Internal,
+        "the engine's answer does not fit the command",
+    )
 }

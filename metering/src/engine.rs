@@ -13,12 +13,12 @@ use crate::behind::LongVoids;
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::committer::{self, Started};
 use crate::queue::{Clock, Queue};
-use crate::requests::Problem;
 use crate::watch::{Outcomes, Waiting, Watch};
 use journal::{Journal, Reporter};
 use prepare::caller::Caller;
 use prepare::directory::Directory;
 use prepare::preparer::{Lateness, UsagePreparer};
+use problem::{Code, Problem};
 use rating::Instant;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -168,7 +168,7 @@ impl Engine {
         self.may_write()?;
         let queue = self.queue.lock().ok().and_then(|queue| queue.clone());
         queue
-            .ok_or_else(|| Problem::new("unavailable", "the engine is shutting down"))?
+            .ok_or_else(|| Problem::new(Code::Unavailable, "the engine is shutting down"))?
             .submit(work)
             .await
     }

@@ -8,12 +8,13 @@ use crate::charge;
 use crate::command::HoldCommand;
 use crate::named::Named;
 use crate::record::{event_body, record_of};
-use crate::requests::{HoldAnswer, Problem, SellerCover};
+use crate::requests::{HoldAnswer, SellerCover};
 use journal::{EntryPayload, Identity, JournalEntry, Kind, Namespace, Seq};
 use ledger::{AccountKey, AccountKind, Amounts, Hold, Limit, Refusal};
 use prepare::customer::Customer;
 use prepare::event::RatedEvent;
 use prepare::measured::Plan;
+use problem::{Code, Problem};
 use rating::card::CALL_UNIT;
 use rating::{Cents, Currency, Instant, Overflow, Quantity, TenantId, ids::HoldId};
 use smallvec::SmallVec;
@@ -33,7 +34,7 @@ pub(crate) fn ttl_secs(asked: Option<u32>, prepared: &RatedEvent) -> Result<u32,
         let range = 1..=TTL_SECS_MAX;
         return range.contains(&asked).then_some(asked).ok_or_else(|| {
             Problem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "ttl_secs",
                 format!("expected 1 to {TTL_SECS_MAX} seconds"),
             )
@@ -79,7 +80,7 @@ impl BatchExecutor {
             let record = self.earlier_record(&earlier);
             if record.content != work.prepared.content {
                 return Err(Problem::new(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "this key was used for another hold",
                 ));
             }
@@ -150,7 +151,7 @@ impl BatchExecutor {
             let record = self.earlier_record(&earlier);
             if record.content != work.prepared.content {
                 return Err(Problem::new(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "this key was used for another extension",
                 ));
             }
@@ -338,7 +339,7 @@ impl BatchExecutor {
         }
         let amounts = best.ok_or_else(|| {
             Problem::new(
-                "insufficient_balance",
+                Code::InsufficientBalance,
                 "the balance does not pay for the first unit",
             )
         })?;
@@ -405,7 +406,7 @@ fn priced(prepared: &RatedEvent) -> Result<(&Customer, &Plan), Problem> {
     let customer = prepared
         .customer
         .as_deref()
-        .ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))?;
+        .ok_or_else(|| Problem::field(Code::NotFound, "customer", "there is no such customer"))?;
     let plan = prepared.priced.as_ref().map_err(|kept| kept.problem())?;
     plan.check_whole()?;
     Ok((customer, plan))
@@ -434,7 +435,7 @@ fn overflow(overflow: Overflow) -> Problem {
 }
 
 fn not_found() -> Problem {
-    Problem::new("not_found", "there is no such hold")
+    Problem::new(Code::NotFound, "there is no such hold")
 }
 
 /// The journal makes the hold from it again, every field. `named`: another identity than the

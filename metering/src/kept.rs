@@ -2,11 +2,12 @@
 
 use crate::engine::Engine;
 use crate::record::event_of;
-use crate::requests::{EventAnswer, Outcome, Problem};
+use crate::requests::{EventAnswer, Outcome};
 use journal::{JournalEntry, Kind, Seq, StateKeys};
 use prepare::caller::Caller;
 use prepare::lack::Lack;
 use prepare::preparer::Lateness;
+use problem::{Code, Problem};
 
 impl Engine {
     /// What trying this event again would lack, link by link: nothing, if it would have a price on
@@ -31,8 +32,8 @@ impl Engine {
             .await
         {
             Ok(prepared) => Ok(prepared.lacks),
-            Err(problem) if problem.code == "unavailable" => Err(problem),
-            Err(problem) => Ok(vec![Lack::of_event(problem.code, problem.detail)]),
+            Err(problem) if problem.code == Code::Unavailable => Err(problem),
+            Err(problem) => Ok(vec![Lack::of_event(problem.code.as_str(), problem.detail)]),
         }
     }
 

@@ -17,13 +17,13 @@ use crate::command::{Command, CommandResult};
 use crate::execution::{Execution, SWEEP_HOLDS_MAX, execute, expire_page, names_of};
 use crate::in_flight::InFlightBatches;
 use crate::queue::{COMMIT_COMMANDS_MAX, Clock, Job};
-use crate::requests::Problem;
 use crate::watch::{Outcomes, Post, Stage};
 use gather::{Caller, Piece, Way, hand_out};
 use journal::{Journal, JournalError, Lanes};
 use ledger::Hold;
 use prepare::event::RatedEvent;
 use prepare::failures;
+use problem::{Code, Problem};
 use rating::TenantId;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -407,7 +407,7 @@ fn of_two_roots(event: &RatedEvent) -> Problem {
         return crate::amend::not_rated("unknown_customer", None);
     }
     Problem::new(
-        "other_root",
+        Code::OtherRoot,
         "the corrected event belongs to another reseller's books: void the first and send the \
             second",
     )

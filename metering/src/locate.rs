@@ -4,13 +4,13 @@
 
 use crate::engine::Engine;
 use crate::overrule::is_unattributed;
-use crate::requests::Problem;
 use journal::{Identity, JournalEntry, Kind, Namespace, Reporter, StateKeys};
 use ledger::Hold;
 use prepare::caller::Caller;
 use prepare::failures::journal_problem;
 use prepare::hold_name::hold_id;
 use prepare::reporters::rank;
+use problem::{Code, Problem};
 use rating::{TenantId, ids::HoldId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Engine {
         match self.counting(reported, own).await? {
             Some(record) => self.reported_first(record).await,
             None => unattributed
-                .ok_or_else(|| Problem::new("not_found", "there is no such usage event")),
+                .ok_or_else(|| Problem::new(Code::NotFound, "there is no such usage event")),
         }
     }
 
@@ -108,7 +108,7 @@ impl Engine {
                 "several customers have an event of this source and id: name one of {}",
                 ids.join(", ")
             );
-            return Err(Problem::field("ambiguous_id", "customer", detail));
+            return Err(Problem::field(Code::AmbiguousId, "customer", detail));
         }
         let path = self.directory().path(customer).await?.unwrap_or_default();
         reported.retain(|record| record.tenant == customer);
@@ -193,7 +193,7 @@ impl Engine {
                 .map(|(_, hold)| hold.id.to_string())
                 .collect();
             return Err(Problem::new(
-                "ambiguous_id",
+                Code::AmbiguousId,
                 format!(
                     "several holds have this key: name one of {}",
                     ids.join(", ")
@@ -202,7 +202,7 @@ impl Engine {
         }
         seen.pop()
             .map(|(_, hold)| hold)
-            .ok_or_else(|| Problem::new("not_found", "there is no such hold"))
+            .ok_or_else(|| Problem::new(Code::NotFound, "there is no such hold"))
     }
 
     /// The record that placed a hold.
@@ -230,6 +230,6 @@ impl Engine {
             .into_iter()
             .flatten()
             .next();
-        placed.ok_or_else(|| Problem::new("not_found", "the records of this hold are gone"))
+        placed.ok_or_else(|| Problem::new(Code::NotFound, "the records of this hold are gone"))
     }
 }

@@ -3,10 +3,11 @@
 
 use crate::batch_executor::{BatchExecutor, refused, relative};
 use crate::named::Named;
-use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment, Problem};
+use crate::requests::{MoneyAnswer, MoneyKind, MoveMoney, PaymentPosted, PostPayment};
 use journal::{EntryPayload, JournalEntry, Kind, Seq};
 use ledger::{AccountKey, AccountKind, Refusal};
 use prepare::digest::Digest;
+use problem::{Code, Problem};
 use rating::{Currency, Instant, TenantId};
 
 impl BatchExecutor {
@@ -21,7 +22,7 @@ impl BatchExecutor {
             let record = self.earlier_record(&earlier);
             if record.content != content {
                 return Err(Problem::new(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "this key was used for another command",
                 ));
             }

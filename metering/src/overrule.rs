@@ -10,11 +10,12 @@ use crate::batch_executor::{BatchExecutor, Earlier};
 use crate::beside::Beside;
 use crate::command::CommandResult;
 use crate::record::{event_body, record_of};
-use crate::requests::{Outcome, Problem};
-use crate::void::{OVERTAKEN, Void};
+use crate::requests::Outcome;
+use crate::void::Void;
 use journal::{Amendment, EntryPayload, JournalEntry, Kind, Reporter, Seq};
 use prepare::event::RatedEvent;
 use prepare::reporters::rank;
+use problem::{Code, Problem};
 use std::sync::Arc;
 
 impl BatchExecutor {
@@ -82,7 +83,7 @@ impl BatchExecutor {
                 "the event {id:?} of source {source:?} was already reported by a seller above, \
                     with other content"
             );
-            return Outcome::Rejected(Problem::field("id_conflict", "id", detail));
+            return Outcome::Rejected(Problem::field(Code::IdConflict, "id", detail));
         }
         self.answered(record)
     }
@@ -191,7 +192,8 @@ impl BatchExecutor {
                 // It is looked at again.
                 Ok(())
                 | Err(Problem {
-                    code: OVERTAKEN, ..
+                    code: Code::Overtaken,
+                    ..
                 }) => {}
                 Err(_) => stays = Some(lower),
             }

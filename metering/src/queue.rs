@@ -1,8 +1,8 @@
 //! The queue before the committer: bounded; full, it refuses.
 
 use crate::command::{Command, CommandResult};
-use crate::requests::Problem;
 use crate::watch::{Post, Ticket};
+use problem::{Code, Problem};
 use rating::Instant;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -66,14 +66,14 @@ impl Queue {
 
 pub(crate) fn overloaded() -> Problem {
     Problem::new(
-        "overloaded",
+        Code::Overloaded,
         "too many commands are waiting; try again in a second",
     )
 }
 
 pub(crate) fn stopped() -> Problem {
     Problem::new(
-        "unavailable",
+        Code::Unavailable,
         "the engine is shutting down; what was not answered may be sent again",
     )
 }
@@ -81,7 +81,7 @@ pub(crate) fn stopped() -> Problem {
 /// What callers of a batch hear that was not committed.
 pub fn unconfirmed() -> Problem {
     Problem::new(
-        "unavailable",
+        Code::Unavailable,
         "the database did not confirm the batch; send it again: nothing is posted twice",
     )
 }

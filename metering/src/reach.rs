@@ -4,12 +4,12 @@
 //! below to take back. The links above stand; what the author gave back to its own customers is
 //! between them.
 
-use crate::requests::Problem;
 use crate::shares;
 use crate::standing::Standing;
 use crate::void::Void;
 use journal::{JournalEntry, OpenLink, Reporter};
 use prepare::event::RatedEvent;
+use problem::{Code, Problem};
 use rating::TenantId;
 use smallvec::SmallVec;
 
@@ -146,7 +146,7 @@ impl Reach {
         };
         if !void.open.is_empty() {
             return Err(Problem::new(
-                "upper_links_open",
+                Code::UpperLinksOpen,
                 "links above those that this key may correct are not yet priced",
             ));
         }
@@ -155,7 +155,7 @@ impl Reach {
             .as_ref()
             .is_ok_and(|plan| shares::is_followed_above(plan, seller))
         {
-            return Err(Problem::new("void_not_exact", shares::FOLLOWED));
+            return Err(Problem::new(Code::VoidNotExact, shares::FOLLOWED));
         }
         event.corrects = Some(original.seq);
         if let Ok(plan) = &mut event.priced {

@@ -7,12 +7,12 @@
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::engine::Engine;
 use crate::named::Named;
-use crate::requests::Problem;
 use catalog::Reclassification;
 use journal::{Identity, Namespace};
 use ledger::Settlement;
 use prepare::failures::record_problem;
 use prepare::plan::settlement_of;
+use problem::Problem;
 use rating::Instant;
 use std::collections::HashMap;
 use tenants::Agreement;

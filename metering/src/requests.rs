@@ -1,11 +1,12 @@
 //! What can be asked of the engine, and what it answers. One vocabulary for HTTP, files and tests.
 
 use compact_str::CompactString;
-pub use formats::{BATCH_EVENTS_MAX, Problem, UsageEvent};
+pub use formats::{BATCH_EVENTS_MAX, UsageEvent};
 use journal::{JournalEntry, Kind, OpenLink, Seq};
 use ledger::{AccountKey, Limit, Posting};
 pub use prepare::caller::Caller;
 use prepare::lack::Lack;
+use problem::Problem;
 use rating::ids::HoldId;
 use rating::{Cents, Currency, Instant, Quantity, TenantId};
 use smallvec::SmallVec;

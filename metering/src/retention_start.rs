@@ -1,9 +1,9 @@
 //! What records can no longer tell, where old months were dropped: whether an event had come
 //! before.
 
-use crate::requests::Problem;
 use journal::{Beginning, Journal, JournalEntry};
 use prepare::failures::journal_problem;
+use problem::Problem;
 use rating::TenantId;
 use std::collections::HashMap;
 

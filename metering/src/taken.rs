@@ -1,12 +1,12 @@
 //! What taking an event back comes to where a card priced it: the month's total without it, less
 //! the total with it.
 
-use crate::requests::Problem;
 use crate::segments::{self, Closed};
 use crate::states::States;
-use crate::void::{OVERTAKEN, Void};
+use crate::void::Void;
 use crate::{distinct_value, flats};
 use journal::{By, Charge, ChargePricing, Counted, CounterKey, Place, Restated};
+use problem::{Code, Problem};
 use rating::compile::CompiledCard;
 use rating::segments::{Before, Change, Changed, Flats, Pricer, change};
 use rating::usage::Counter;
@@ -376,16 +376,16 @@ fn growths_of(start: Counter, ends: &[Counter]) -> Result<Vec<Counter>, Overflow
 }
 
 fn overflow(overflow: Overflow) -> Problem {
-    Problem::new("overflow", overflow.to_string())
+    Problem::new(Code::Overflow, overflow.to_string())
 }
 
 fn missing() -> Problem {
     Problem::new(
-        "internal",
+        Code::Internal,
         "segments of the counter are missing; see verify",
     )
 }
 
 fn overtaken() -> Problem {
-    Problem::new(OVERTAKEN, "the counter's prices changed meanwhile")
+    Problem::new(Code::Overtaken, "the counter's prices changed meanwhile")
 }

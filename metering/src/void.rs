@@ -125,6 +125,3 @@ impl Void {
         );
     }
 }
-
-/// The engine looks again and retries on this code.
-pub const OVERTAKEN: &str = "overtaken";

@@ -8,7 +8,8 @@ use crate::service::{PaymentService, unread};
 use crate::settlement::{SOURCE, Settled, overflow};
 use journal::Kind;
 use ledger::{AccountKey, Posting};
-use metering::requests::{PostPayment, Problem};
+use metering::requests::PostPayment;
+use problem::Problem;
 use provider::{ForeignPayment, Payment as Shown, Provider};
 use rating::Cents;
 

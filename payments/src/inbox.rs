@@ -3,7 +3,7 @@
 
 use crate::rows::{PaymentRows, ProviderEvent};
 use catalog::Catalog;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use std::sync::Arc;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc, oneshot};
 
@@ -38,14 +38,17 @@ impl Inbox {
     pub async fn put(&self, event: ProviderEvent) -> Result<(), Problem> {
         let (reply, mut kept) = oneshot::channel();
         self.messages.try_send((event, reply)).map_err(|_| {
-            Problem::new("overloaded", "too many messages are waiting; send it again")
+            Problem::new(
+                Code::Overloaded,
+                "too many messages are waiting; send it again",
+            )
         })?;
         // The caller whose turn it is keeps what waits, its own and others'.
         loop {
             tokio::select! {
                 biased;
                 kept = &mut kept => {
-                    let not_kept = || Problem::new("unavailable", "the message was not kept; send \
+                    let not_kept = || Problem::new(Code::Unavailable, "the message was not kept; send \
                         it again");
                     return kept.ok().filter(|is_kept| *is_kept).map(drop).ok_or_else(not_kept);
                 }

@@ -5,7 +5,7 @@
 //! can be given back.
 
 use crate::service::{PaymentService, unread};
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use rating::Currency;
 use tenants::{Agreement, Collect, Tenant};
 
@@ -20,7 +20,7 @@ impl PaymentService {
         let path = self.catalog.tenant_path(tenant.id).await.map_err(unread)?;
         if path.iter().any(|one| one.closed_at.is_some()) {
             return Err(refused(
-                "tenant_closed",
+                Code::TenantClosed,
                 "this tenant, or a seller above it, is closed: nothing is paid in",
             ));
         }
@@ -38,13 +38,13 @@ impl PaymentService {
         };
         if buyers.iter().any(|buyer| in_force(*buyer).is_none()) {
             return Err(refused(
-                "no_agreement_in_force",
+                Code::NoAgreementInForce,
                 "this tenant, or a seller above it, has no agreement in force: nothing is paid in",
             ));
         }
         let own = in_force(tenant.id).ok_or_else(|| {
             refused(
-                "no_agreement_in_force",
+                Code::NoAgreementInForce,
                 "this tenant has no agreement in force",
             )
         })?;
@@ -54,7 +54,7 @@ impl PaymentService {
             Collect::Platform => Ok(own.clone()),
             Collect::Reseller if own.seller == self.platform => Ok(own.clone()),
             Collect::Reseller => Err(refused(
-                "not_collected_here",
+                Code::NotCollectedHere,
                 "this tenant pays its reseller, who books what it receives",
             )),
         }
@@ -77,7 +77,7 @@ impl PaymentService {
 
 fn currency_not_agreed(agreed: Currency) -> Problem {
     Problem::field(
-        "currency_not_agreed",
+        Code::CurrencyNotAgreed,
         "currency",
         format!("expected {agreed}: the currency of the tenant's agreement"),
     )

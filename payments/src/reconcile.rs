@@ -5,7 +5,7 @@ use crate::rows::{Payment, PaymentRows};
 use crate::service::{PaymentService, provider_problem, unread};
 use journal::{Identity, Namespace};
 use ledger::AccountKey;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use provider::{BalanceMove, MoveKind, MoveSum, ProviderError};
 use rating::{Cents, Currency, Instant, TenantId};
 use std::collections::BTreeSet;
@@ -141,7 +141,7 @@ impl PaymentService {
             Some(payouts) => payouts
                 .payout_behind(&shown)
                 .await
-                .map_err(|error| Problem::new("unavailable", error.to_string()))?,
+                .map_err(|error| Problem::new(Code::Unavailable, error.to_string()))?,
             None => None,
         };
         let posted = match &payout {
@@ -181,7 +181,7 @@ impl PaymentService {
             }
         }
         Err(Problem::new(
-            "period_too_long",
+            Code::PeriodTooLong,
             "the provider has more moves in this period than one comparison reads",
         ))
     }
@@ -333,5 +333,5 @@ impl PaymentService {
 }
 
 fn too_large(_: rating::Overflow) -> Problem {
-    Problem::new("overflow", "the amounts are too large to be compared")
+    Problem::new(Code::Overflow, "the amounts are too large to be compared")
 }

@@ -5,7 +5,7 @@ use crate::rows::{Created, Payment, PaymentRows, Refund, RefundState, TopUp};
 use crate::service::{PaymentService, again_secs, code_of, provider_problem, unread};
 use crate::settlement::Settled;
 use catalog::Actor;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use provider::{CallKey, KEY_GOOD_SECS, ProviderError, RefundRequest};
 use rating::Cents;
 use rating::ids::RefundId;
@@ -38,7 +38,7 @@ impl NewRefund<'_> {
 }
 
 fn not_refundable(why: &str) -> Problem {
-    Problem::new("not_refundable", why)
+    Problem::new(Code::NotRefundable, why)
 }
 
 impl PaymentService {
@@ -60,7 +60,7 @@ impl PaymentService {
             Created::Fresh(refund) => refund,
             Created::Earlier(refund) if !new.is_again(&refund) => {
                 return Err(Problem::field(
-                    "idempotency_conflict",
+                    Code::IdempotencyConflict,
                     "Idempotency-Key",
                     "use a new key for a new request",
                 ));
@@ -87,7 +87,7 @@ impl PaymentService {
             ids.retain(|id| *id == named);
             if ids.is_empty() {
                 return Err(Problem::field(
-                    "invalid_field",
+                    Code::InvalidField,
                     "payment",
                     "expected a payment that names this top-up",
                 ));
@@ -135,7 +135,7 @@ impl PaymentService {
         let cents = new.cents.unwrap_or(left);
         if cents <= Cents::ZERO || cents > left {
             return Err(Problem::field(
-                "amount_out_of_range",
+                Code::AmountOutOfRange,
                 "cents",
                 format!("expected 1 to {left}: what is left of this top-up"),
             ));
@@ -179,10 +179,10 @@ impl PaymentService {
                 self.change(&refund, |after| after.state = RefundState::Sent)
                     .await
             }
-            Err(problem) if problem.code == "insufficient_balance" => {
+            Err(problem) if problem.code == Code::InsufficientBalance => {
                 self.change(&refund, |after| {
                     (after.state, after.next_at) = (RefundState::Failed, None);
-                    after.failure = Some(problem.code.to_owned());
+                    after.failure = Some(problem.code.to_string());
                 })
                 .await?;
                 Err(problem)
@@ -276,6 +276,6 @@ impl PaymentService {
             .refund(before.id)
             .await
             .map_err(unread)?;
-        now.ok_or_else(|| Problem::new("not_found", "the refund is gone"))
+        now.ok_or_else(|| Problem::new(Code::NotFound, "the refund is gone"))
     }
 }

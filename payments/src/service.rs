@@ -7,8 +7,8 @@ use crate::inbox::Inbox;
 use crate::rows::{Created, Origin, PaymentRows, TopUp, TopUpState};
 use catalog::{Actor, Catalog, CatalogError};
 use metering::Engine;
-use metering::requests::Problem;
 use payouts::Payouts;
+use problem::{Code, Problem};
 use provider::{CallKey, CheckoutRequest, Method, Provider, ProviderError, Session};
 use rating::ids::TopUpId;
 use rating::{Cents, Currency, Instant, TenantId};
@@ -140,7 +140,7 @@ impl PaymentService {
     pub fn provider(&self) -> Result<&Arc<dyn Provider>, Problem> {
         self.provider.as_ref().ok_or_else(|| {
             Problem::new(
-                "payments_not_configured",
+                Code::PaymentsNotConfigured,
                 "this server has no payment provider (CENTWISE_STRIPE_SECRET_KEY); top up by hand",
             )
         })
@@ -181,7 +181,7 @@ impl PaymentService {
                 .map(|terms| terms.currency.code())
                 .collect();
             return Err(Problem::field(
-                "currency_not_offered",
+                Code::CurrencyNotOffered,
                 "currency",
                 format!("expected one of {}", offered.join(", ")),
             ));
@@ -191,7 +191,7 @@ impl PaymentService {
                 "expected {} to {} minor units of {currency}",
                 terms.min, terms.max
             );
-            return Err(Problem::field("amount_out_of_range", "cents", detail));
+            return Err(Problem::field(Code::AmountOutOfRange, "cents", detail));
         }
         Ok(())
     }
@@ -217,7 +217,7 @@ impl PaymentService {
             != (asked.tenant, asked.cents, asked.currency)
         {
             return Err(Problem::field(
-                "idempotency_conflict",
+                Code::IdempotencyConflict,
                 "Idempotency-Key",
                 "use a new key for a new request",
             ));
@@ -247,7 +247,7 @@ impl PaymentService {
                 hex(&token)
             )),
             (None, None) => Err(Problem::field(
-                "missing_field",
+                Code::MissingField,
                 "success_url",
                 "this server does not know its own address (CENTWISE_PUBLIC_URL)",
             )),
@@ -270,7 +270,7 @@ impl PaymentService {
             save_method: new.save_method,
         };
         let request = serde_json::to_string(&request)
-            .map_err(|error| Problem::new("internal", error.to_string()))?;
+            .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
         Ok(TopUp {
             id,
             root: new.tenant.root,
@@ -303,7 +303,7 @@ impl PaymentService {
             .map_err(unread)?;
         let missing = || {
             Problem::field(
-                "auto_top_up_not_set",
+                Code::AutoTopUpNotSet,
                 "save_method",
                 "a method is kept for an automatic top-up: set that first",
             )
@@ -313,8 +313,9 @@ impl PaymentService {
 
     /// Asks the provider for the page of a row that has none yet.
     pub(crate) async fn open_page(&self, top_up: TopUp) -> Result<TopUp, Problem> {
-        let request: CheckoutRequest = serde_json::from_str(&top_up.request)
-            .map_err(|error| Problem::new("internal", format!("top_ups.request_json: {error}")))?;
+        let request: CheckoutRequest = serde_json::from_str(&top_up.request).map_err(|error| {
+            Problem::new(Code::Internal, format!("top_ups.request_json: {error}"))
+        })?;
         let key = CallKey(format!("{}:{}", top_up.id, top_up.generation));
         let asked = self.provider()?.create_checkout(&key, &request).await;
         let now = self.now();
@@ -358,7 +359,7 @@ impl PaymentService {
                 .top_up(top_up.id)
                 .await
                 .map_err(unread)?
-                .ok_or_else(|| Problem::new("not_found", "the top-up is gone"));
+                .ok_or_else(|| Problem::new(Code::NotFound, "the top-up is gone"));
         }
         asked
             .map(|_| after)
@@ -387,27 +388,27 @@ pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
     tracing::warn!(%error, "the payment provider did not do as asked");
     match error {
         ProviderError::Declined(decline) => Problem::new(
-            "payment_declined",
+            Code::PaymentDeclined,
             format!("the payment was declined ({})", decline.code),
         ),
         ProviderError::Refused { code, detail } => Problem::new(
-            "provider_refused",
+            Code::ProviderRefused,
             format!("the payment provider refused ({code}): {detail}"),
         ),
         ProviderError::NotFound => Problem::new(
-            "provider_refused",
+            Code::ProviderRefused,
             "the payment provider does not know this",
         ),
         ProviderError::Uncountable(_) => Problem::new(
-            "provider_refused",
+            Code::ProviderRefused,
             format!("the payment provider's amount: {error}"),
         ),
         ProviderError::Unauthorized => Problem::new(
-            "provider_unavailable",
+            Code::ProviderUnavailable,
             "the payment provider does not accept this server's key",
         ),
         ProviderError::Unknown(_) | ProviderError::NotSent(_) => Problem::new(
-            "provider_unavailable",
+            Code::ProviderUnavailable,
             "the payment provider does not answer; send the same request again in a minute",
         ),
     }

@@ -13,8 +13,9 @@ use crate::rows::{
 };
 use crate::service::{PaymentService, provider_problem, unread};
 use ledger::{AccountKey, Limit};
-use metering::requests::{PostPayment, Problem};
+use metering::requests::PostPayment;
 use notices::rows::{Notice, NoticeKind};
+use problem::{Code, Problem};
 use provider::{
     Payment as Shown, PaymentStatus, Provider, ProviderError, RefundStatus, SessionStatus,
 };
@@ -38,7 +39,7 @@ pub enum Settled {
 }
 
 pub(crate) fn overflow(_: Overflow) -> Problem {
-    Problem::new("overflow", "the payment's amounts are too large")
+    Problem::new(Code::Overflow, "the payment's amounts are too large")
 }
 
 impl PaymentService {
@@ -92,7 +93,7 @@ impl PaymentService {
             }
         }
         Err(Problem::new(
-            "unavailable",
+            Code::Unavailable,
             "the payment kept changing; try again",
         ))
     }
@@ -469,7 +470,7 @@ impl PaymentService {
                 .map_err(unread)?
             {
                 return Err(Problem::new(
-                    "unavailable",
+                    Code::Unavailable,
                     "the top-up changed at the same time; try again",
                 ));
             }

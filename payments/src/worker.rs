@@ -6,7 +6,7 @@ use crate::service::{PaymentService, again_secs, unread};
 use crate::settlement::Settled;
 use futures_util::{StreamExt, stream};
 use metering::balance_monitor::Purpose;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use provider::{Event, Object, ProviderError};
 use rating::Instant;
 use rating::ids::NoticeId;
@@ -250,7 +250,7 @@ impl PaymentService {
             Ok(Verdict::Done) => (EventState::Done, None, None),
             Ok(Verdict::Ignored(why)) => (EventState::Ignored, None, Some(why.to_owned())),
             Err(problem) if taken.attempts >= ATTEMPTS_MAX => {
-                (EventState::Stuck, None, Some(problem.code.to_owned()))
+                (EventState::Stuck, None, Some(problem.code.to_string()))
             }
             Err(problem) => {
                 tracing::warn!(event = taken.id, kind = taken.kind, %problem, "an event of the \
@@ -258,7 +258,7 @@ impl PaymentService {
                 (
                     EventState::Waiting,
                     Some(now.plus_secs(again_secs(taken.attempts))),
-                    Some(problem.code.to_owned()),
+                    Some(problem.code.to_string()),
                 )
             }
         };
@@ -282,7 +282,7 @@ impl PaymentService {
     async fn follow(&self, event: &ProviderEvent) -> Result<Verdict, Problem> {
         let provider = self.provider()?;
         let object: Object = serde_json::from_str(&event.object)
-            .map_err(|error| Problem::new("internal", error.to_string()))?;
+            .map_err(|error| Problem::new(Code::Internal, error.to_string()))?;
         if object == Object::SecondForm {
             return Ok(Verdict::Ignored("an event of the second form"));
         }
@@ -360,7 +360,7 @@ impl PaymentService {
         {
             Ok(Some(_)) => Ok(Verdict::Done),
             Ok(None) => Ok(Verdict::Ignored("no payout of ours")),
-            Err(error) => Err(Problem::new("unavailable", error.to_string())),
+            Err(error) => Err(Problem::new(Code::Unavailable, error.to_string())),
         }
     }
 
@@ -371,7 +371,7 @@ impl PaymentService {
         match payouts.refresh_payee(id, self.now()).await {
             Ok(Some(_)) => Ok(Verdict::Done),
             Ok(None) => Ok(Verdict::Ignored("nobody's account here")),
-            Err(error) => Err(Problem::new("unavailable", error.to_string())),
+            Err(error) => Err(Problem::new(Code::Unavailable, error.to_string())),
         }
     }
 
@@ -412,7 +412,7 @@ impl PaymentService {
                     .map_err(unread)?
                 {
                     return Err(Problem::new(
-                        "unavailable",
+                        Code::Unavailable,
                         "the top-up changed at the same time; try again",
                     ));
                 }

@@ -12,8 +12,8 @@ use super::customers::{grow, grow_platform};
 use super::month::Month;
 use super::{Error, Payouts, Result};
 use crate::rows::{CommissionMonth, CommissionPosition, MoveKind, PayoutRows, Sum};
-use journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
-use ledger::{AccountKey, Settlement};
+use journal::{Effect, EffectKind, EntryQuery, JournalEntry, Kind, Of, Seq};
+use ledger::{AccountKey, Refusal};
 use rating::{Cents, Instant, Overflow};
 
 /// Records added up for one request; with more to do it is [`Error::Unfinished`], and the next
@@ -29,35 +29,22 @@ const LOOKS_MAX: usize = 5;
 /// What a record moved on a balance, by kind; signed.
 ///
 /// # Errors
-/// A sum is too large.
+/// Its charges are not a chain, or an amount has no negative.
 pub fn moves(
     record: &JournalEntry,
     account: AccountKey,
-) -> Result<Vec<(MoveKind, Cents)>, Overflow> {
-    let mut found = Vec::new();
-    if record.body.currency != Some(account.currency) {
-        return Ok(found);
-    }
-    for link in record.body.charges.iter().map(|charge| charge.link) {
-        if link.buyer_account(account.currency) == account {
-            found.push((MoveKind::ChargesPaid, link.cents.checked_neg()?));
-        }
-        if link.seller == account.tenant && link.settlement == Settlement::Platform {
-            found.push((MoveKind::ChargesReceived, link.cents));
-        }
-    }
-    for posting in &record.body.postings {
-        let Some(kind) = kind_of(record.kind) else {
-            continue;
-        };
-        if posting.from == account {
-            found.push((kind, posting.cents.checked_neg()?));
-        }
-        if posting.to == account {
-            found.push((kind, posting.cents));
-        }
-    }
-    Ok(found)
+) -> Result<Vec<(MoveKind, Cents)>, Refusal> {
+    let kind_of = |effect: &Effect| match effect.kind {
+        EffectKind::ChargePaid => Some(MoveKind::ChargesPaid),
+        EffectKind::ChargeReceived => Some(MoveKind::ChargesReceived),
+        EffectKind::Posted => kind_of(record.kind),
+    };
+    let effects = journal::effects(record.identity.root, None, &record.body)?;
+    Ok(effects
+        .iter()
+        .filter(|effect| effect.account == account)
+        .filter_map(|effect| Some((kind_of(effect)?, effect.cents)))
+        .collect())
 }
 
 /// What postings of their own are; `None`: the record has none.
@@ -83,14 +70,14 @@ fn kind_of(kind: Kind) -> Option<MoveKind> {
 /// nothing moved and nothing is to be closed.
 ///
 /// # Errors
-/// A sum is too large.
+/// A sum is too large, or a record's charges are not a chain.
 pub fn add_up(
     commission_account: CommissionAccount,
     latest: Option<&CommissionMonth>,
     opening: Cents,
     records: &[JournalEntry],
     calendar: &Calendar,
-) -> Result<Vec<CommissionMonth>, Overflow> {
+) -> Result<Vec<CommissionMonth>, Refusal> {
     let mut rows: Vec<CommissionMonth> = latest
         .filter(|row| row.closed_at.is_none())
         .cloned()

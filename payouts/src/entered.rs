@@ -7,6 +7,7 @@ use super::steps::{Unposted, Way, commission_account_of, wrong_state};
 use super::{Error, Payouts, Result, refused};
 use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutSettings, PayoutState};
 use catalog::Actor;
+use problem::Code;
 use rating::{Cents, Instant};
 
 const FIRST: &str = "first let usage and top-ups since the backup be sent again; for what cannot be \
@@ -122,7 +123,7 @@ impl Payouts {
                     Month(payout.period),
                     payout.cents
                 );
-                Err(refused("payout_exists", detail))
+                Err(refused(Code::PayoutExists, detail))
             }
         }
     }
@@ -137,7 +138,7 @@ impl Payouts {
             "the balance has {available} cents of the {} that were paid: {FIRST}",
             payout.cents
         );
-        Err(refused("not_payable", detail))
+        Err(refused(Code::NotPayable, detail))
     }
 
     /// Takes it off the balance and marks it as paid; what the balance does not have is canceled
@@ -166,7 +167,7 @@ impl Payouts {
                     self.store(Some((actor, "cancel")), payout, canceled)
                         .await?;
                 }
-                return Err(refused("not_payable", format!("{detail}: {FIRST}")));
+                return Err(refused(Code::NotPayable, format!("{detail}: {FIRST}")));
             }
             Err(Unposted::Error(error)) => return Err(error),
         }

@@ -13,7 +13,7 @@ use catalog::Actor;
 use jiff::ToSpan;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use rating::ids::{PayoutFileId, PayoutId};
 use rating::{Cents, Currency, Instant};
 
@@ -60,7 +60,7 @@ impl Payouts {
             .unwrap_or(Date::MAX);
         if execution_on < today || execution_on > latest {
             let expected = format!("expected a day between {today} and {latest}");
-            return Err(Problem::field("invalid_field", "execution_on", expected).into());
+            return Err(Problem::field(Code::InvalidField, "execution_on", expected).into());
         }
         if !target::is_open(execution_on) {
             let next = target::next_open(execution_on);
@@ -68,7 +68,7 @@ impl Payouts {
                 "{execution_on} is a weekend or a holiday of TARGET, on which no bank pays: \
                     expected {next}, or another day"
             );
-            return Err(Problem::field("invalid_field", "execution_on", expected).into());
+            return Err(Problem::field(Code::InvalidField, "execution_on", expected).into());
         }
         let own = PayoutRows::of(&self.catalog)
             .payout_settings(self.platform)
@@ -76,12 +76,16 @@ impl Payouts {
             .and_then(|settings| settings.bank);
         let debtor = own.ok_or_else(|| {
             refused(
-                "payee_not_ready",
+                Code::PayeeNotReady,
                 "the platform has no bank account to pay from: set its payout settings",
             )
         })?;
-        check_payable(&debtor)
-            .map_err(|bad| refused("payee_not_ready", format!("the platform's account: {bad}")))?;
+        check_payable(&debtor).map_err(|bad| {
+            refused(
+                Code::PayeeNotReady,
+                format!("the platform's account: {bad}"),
+            )
+        })?;
         // Only the file itself is made once: what was debited for one that never came goes out with
         // the next.
         let skipped = self.begin_due(&actor.unmarked(), now).await?;
@@ -105,7 +109,7 @@ impl Payouts {
                 format!("; {}: {}", first.payout, first.why)
             });
             return Err(refused(
-                "nothing_due",
+                Code::NothingDue,
                 format!("no payout by bank is due{why}"),
             ));
         }
@@ -235,7 +239,7 @@ impl Payouts {
         }
         match self.check_payable(payout, now).await {
             Ok(_) => Ok(Ok(bank)),
-            Err(Error::Refused(problem)) if problem.code == "not_payable" => {
+            Err(Error::Refused(problem)) if problem.code == Code::NotPayable => {
                 Ok(Err(problem.detail))
             }
             Err(error) => Err(error),
@@ -276,7 +280,7 @@ impl Payouts {
             transfers,
             cents,
         };
-        let xml = write(&document).map_err(|error| refused("internal", error.to_string()))?;
+        let xml = write(&document).map_err(|error| refused(Code::Internal, error.to_string()))?;
         let payouts = i64::try_from(transfers.len()).unwrap_or(i64::MAX);
         Ok(PayoutFile {
             id: file,

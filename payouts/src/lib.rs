@@ -49,9 +49,9 @@ pub use steps::steps;
 
 use catalog::{Catalog, CatalogError};
 use journal::{Journal, JournalError};
-use ledger::AccountKey;
+use ledger::{AccountKey, Refusal};
 use metering::Engine;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use provider::{Provider, ProviderError};
 use rating::{Currency, Overflow, TenantId};
 use std::sync::Arc;
@@ -103,6 +103,16 @@ pub enum Error {
     Busy,
 }
 
+impl From<Refusal> for Error {
+    /// Of an entry that was written: only what cannot be added up is not damage.
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Overflow => Overflow.into(),
+            other => JournalError::Corrupt(other.to_string()).into(),
+        }
+    }
+}
+
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Payouts {
@@ -142,7 +152,7 @@ impl Payouts {
     fn provider(&self) -> Result<&Arc<dyn Provider>> {
         let refused = || {
             Problem::new(
-                "payments_not_configured",
+                Code::PaymentsNotConfigured,
                 "this server has no keys of a payment provider; pay by bank transfer",
             )
         };
@@ -150,6 +160,6 @@ impl Payouts {
     }
 }
 
-fn refused(code: &'static str, detail: impl Into<String>) -> Error {
+fn refused(code: Code, detail: impl Into<String>) -> Error {
     Error::Refused(Problem::new(code, detail))
 }

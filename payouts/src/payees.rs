@@ -4,7 +4,7 @@
 use super::{Error, Payouts, Result, refused};
 use crate::rows::{PayoutMethod, PayoutRows, PayoutSettings};
 use catalog::{Actor, CatalogError};
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use provider::{CallKey, PayeeRequest, ProviderError};
 use rating::{Cents, Currency, Instant, TenantId};
 use tenants::Tenant;
@@ -98,7 +98,7 @@ impl Payouts {
                 .or_else(|| country.map(str::to_owned));
             let missing = || {
                 Problem::field(
-                    "missing_field",
+                    Code::MissingField,
                     "country",
                     "the country of the reseller's account is needed",
                 )
@@ -209,7 +209,7 @@ impl Payouts {
         now: Instant,
     ) -> Result<String> {
         self.provider()?;
-        let not_ready = |detail: String| refused("payee_not_ready", detail);
+        let not_ready = |detail: String| refused(Code::PayeeNotReady, detail);
         let Some(payee) = settings.payee.clone() else {
             return Err(not_ready(
                 "the reseller has no account at the provider yet: give it its link".to_owned(),

@@ -6,6 +6,7 @@ use super::{Payouts, Result, refused};
 use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
 use notices::rows::{Notice, NoticeKind, NoticeRows};
+use problem::Code;
 use provider::{ProviderError, Transfer};
 use rating::ids::{NoticeId, PayoutId};
 use rating::{Cents, Instant};
@@ -39,7 +40,7 @@ impl Payouts {
         let done = self.settle(&asked, now).await?;
         match (&done.state, &done.error) {
             (PayoutState::Paid, Some(error)) => Err(refused(
-                "reversal_refused",
+                Code::ReversalRefused,
                 format!(
                     "{error}; it stays paid, and what the balance lacks is set off against later \
                         commission"

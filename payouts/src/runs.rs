@@ -11,6 +11,7 @@ use super::{Error, Payouts, Result, refused};
 use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutSettings, PayoutState, PayoutSums};
 use catalog::Actor;
 use ledger::AccountKey;
+use problem::Code;
 use rating::ids::PayoutId;
 use rating::{Cents, Currency, Instant, TenantId};
 
@@ -146,7 +147,7 @@ impl Payouts {
     ) -> Result<Considered> {
         if period > self.period_due(settings, now) {
             return Err(refused(
-                "held_back",
+                Code::HeldBack,
                 format!(
                     "commission of {period} is held back for {} days",
                     settings.hold_back_days
@@ -323,7 +324,7 @@ impl Payouts {
                 "the balance has {available} cents left of the {} that were payable: cancel it",
                 payout.cents
             );
-            return Err(refused("not_payable", detail));
+            return Err(refused(Code::NotPayable, detail));
         }
         let others = PayoutRows::of(&self.catalog)
             .payouts_beside(payout.root, payout.tenant, payout.currency, Some(payout))
@@ -339,7 +340,7 @@ impl Payouts {
                 "{most} cents of the {cents} are payable now, {withheld} are withheld for want of \
                     money from customers: wait for it or cancel the payout"
             );
-            return Err(refused("not_payable", detail));
+            return Err(refused(Code::NotPayable, detail));
         }
         Ok(standing)
     }

@@ -13,6 +13,7 @@ use catalog::Actor;
 use journal::{Identity, Kind, Namespace};
 use ledger::{AccountKey, Limit, Posting};
 use metering::requests::PostPayment;
+use problem::Code;
 use provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferRequest};
 use rating::{Cents, Instant};
 
@@ -55,7 +56,7 @@ impl From<Unposted> for Error {
     fn from(unposted: Unposted) -> Self {
         match unposted {
             Unposted::Uncovered(detail) | Unposted::Withheld(detail) => {
-                refused("not_payable", detail)
+                refused(Code::NotPayable, detail)
             }
             Unposted::Error(error) => error,
         }
@@ -95,7 +96,7 @@ impl Payouts {
             .payout_settings(payout.tenant)
             .await?;
         let settings = settings
-            .ok_or_else(|| refused("payee_not_ready", "the reseller has no payout settings"))?;
+            .ok_or_else(|| refused(Code::PayeeNotReady, "the reseller has no payout settings"))?;
         let generation = payout.generation + i64::from(again);
         let mut begun = Payout {
             method: settings.method,
@@ -109,7 +110,7 @@ impl Payouts {
         match settings.method {
             PayoutMethod::Bank if !again && payout.method == PayoutMethod::Bank => {
                 return Err(refused(
-                    "payout_state",
+                    Code::PayoutState,
                     "it goes out with the next file for the bank",
                 ));
             }
@@ -135,7 +136,7 @@ impl Payouts {
             }
         }
         if self.is_frozen(payout.tenant).await? {
-            return Err(refused("payout_frozen", FROZEN));
+            return Err(refused(Code::PayoutFrozen, FROZEN));
         }
         self.check_payable(payout, now).await?;
         let begun = self.begin(actor, payout, begun, now).await?;
@@ -299,7 +300,7 @@ impl Payouts {
         }
         match self.check_payable(payout, now).await {
             Ok(_) => self.post(payout, Way::Out).await,
-            Err(Error::Refused(problem)) if problem.code == "not_payable" => {
+            Err(Error::Refused(problem)) if problem.code == Code::NotPayable => {
                 let by_another = self.is_debited(payout).await.map_err(Unposted::Error)?;
                 if by_another {
                     Ok(())
@@ -529,7 +530,7 @@ impl Payouts {
             .post_payment(posted)
             .await
             .map_err(|problem| match problem.code {
-                "insufficient_balance" => Unposted::Uncovered(problem.detail),
+                Code::InsufficientBalance => Unposted::Uncovered(problem.detail),
                 _ => Unposted::Error(problem.into()),
             })?;
         Ok(())
@@ -597,7 +598,7 @@ pub(super) fn key_is_good(payout: &Payout, now: Instant) -> bool {
 pub(super) fn wrong_state(payout: &Payout, asked: &str) -> Error {
     let state = serde_word(payout.state);
     refused(
-        "payout_state",
+        Code::PayoutState,
         format!("it is {state}: there is nothing to {asked}"),
     )
 }

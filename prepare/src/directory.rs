@@ -15,9 +15,9 @@ use crate::customers::Customers;
 use crate::failures::record_problem;
 use crate::plan::{Timeline, VersionSlot, plans};
 use catalog::{CardVersion, Catalog, CatalogError, RateCard};
-use formats::Problem;
 use journal::Reporter;
 use moka::sync::Cache;
+use problem::{Code, Problem};
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, RateCardId, TenantId};
@@ -134,7 +134,7 @@ impl Directory {
             .map_err(record_problem)?
             .pop();
         let customer = Arc::new(
-            loaded.ok_or_else(|| Problem::new("not_found", "there is no such personal key"))?,
+            loaded.ok_or_else(|| Problem::new(Code::NotFound, "there is no such personal key"))?,
         );
         self.inner
             .customers
@@ -285,7 +285,7 @@ impl Directory {
             .map_err(record_problem)?;
         keys.first()
             .map(|(_, key)| *key)
-            .ok_or_else(|| Problem::new("not_found", "there is no such tenant"))
+            .ok_or_else(|| Problem::new(Code::NotFound, "there is no such tenant"))
     }
 
     /// Each with everything that prices it. One whose person was erased is left out.
@@ -455,11 +455,11 @@ impl Directory {
             .await
             .map_err(record_problem)?;
         let (of_card, doc) = found.ok_or_else(|| {
-            Problem::new("corrupt_card", format!("the version {id} is not stored"))
+            Problem::new(Code::CorruptCard, format!("the version {id} is not stored"))
         })?;
         let broken = |why: String| {
             Problem::new(
-                "corrupt_card",
+                Code::CorruptCard,
                 format!("the stored version {id} does not compile: {why}"),
             )
         };

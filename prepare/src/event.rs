@@ -9,8 +9,9 @@ use crate::measure::usage_of;
 use crate::measured::{ByCard, MeasuredLink, Method, Plan, UnratedReason};
 use crate::reporters::{self, Other};
 use compact_str::CompactString;
-use formats::{Problem, UsageEvent};
+use formats::UsageEvent;
 use journal::{Identity, Journal, Keyed, Name, Namespace, Personal, Reporter, Seq, hash};
+use problem::{Code, Problem};
 use rating::aggregate::Level;
 use rating::ids::{ApiKeyId, HoldId};
 use rating::usage::Usage;
@@ -60,7 +61,7 @@ impl RatedEvent {
     pub fn unpriced(&self, caller: &Caller) -> Option<Problem> {
         let lack = self.lack_seen_by(caller.tenant)?;
         Some(Problem::new(
-            lack.reason,
+            Code::of_reason(lack.reason),
             format!("this usage cannot be priced: {}", lack.detail),
         ))
     }

@@ -2,8 +2,8 @@
 //! tried again and then succeeded is none.
 
 use catalog::CatalogError;
-use formats::Problem;
 use journal::JournalError;
+use problem::{Code, Problem};
 use tenants::NotAllowed;
 
 const ERRORS: &str = "centwise_database_errors_total";
@@ -22,23 +22,25 @@ pub fn count() {
 pub fn record_problem(error: CatalogError) -> Problem {
     match error {
         CatalogError::NotFound { what } => {
-            Problem::new("not_found", format!("there is no such {what}"))
+            Problem::new(Code::NotFound, format!("there is no such {what}"))
         }
         CatalogError::Ambiguous { .. } => {
-            Problem::field("ambiguous_id", "customer", error.to_string())
+            Problem::field(Code::AmbiguousId, "customer", error.to_string())
         }
         CatalogError::NotAllowed(NotAllowed {
             code,
             field,
             detail,
         }) => Problem::field(code, field, detail),
-        CatalogError::Conflict { field, detail } => Problem::field("conflict", field, detail),
-        CatalogError::Invalid { field, detail } => Problem::field("invalid_field", field, detail),
-        CatalogError::Overtaken => Problem::new("idempotency_in_progress", error.to_string()),
+        CatalogError::Conflict { field, detail } => Problem::field(Code::Conflict, field, detail),
+        CatalogError::Invalid { field, detail } => {
+            Problem::field(Code::InvalidField, field, detail)
+        }
+        CatalogError::Overtaken => Problem::new(Code::IdempotencyInProgress, error.to_string()),
         CatalogError::Db(error) => {
             count();
             Problem::new(
-                "unavailable",
+                Code::Unavailable,
                 format!("the database did not answer: {error}"),
             )
         }
@@ -50,7 +52,7 @@ pub fn journal_problem(error: JournalError) -> Problem {
     tracing::error!(%error, "the journal failed");
     count();
     Problem::new(
-        "unavailable",
+        Code::Unavailable,
         "the database did not answer; nothing was changed, try again",
     )
 }

@@ -2,8 +2,8 @@
 
 use crate::open::Open;
 use crate::plan::{Base, LinkTerms, PlanLink, Timeline};
-use formats::Problem;
 use ledger::Settlement;
+use problem::{Code, Problem};
 use rating::card::MeterTerms;
 use rating::compile::CompiledCard;
 use rating::usage::Measured;
@@ -78,7 +78,7 @@ impl UnratedReason {
     /// For commands that must be priced at once: holds, dry runs.
     pub fn problem(&self) -> Problem {
         Problem::new(
-            self.0,
+            Code::of_reason(self.0),
             format!("this usage cannot be priced: {}", self.0.replace('_', " ")),
         )
     }
@@ -108,7 +108,7 @@ impl Plan {
         };
         let (buyer, why) = (open.buyer, open.reason.replace('_', " "));
         Err(Problem::new(
-            open.reason,
+            Code::of_reason(open.reason),
             format!("this usage cannot be priced on the link of {buyer}: {why}"),
         ))
     }

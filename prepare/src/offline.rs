@@ -10,6 +10,7 @@ use crate::measure::{self, Asked};
 use crate::{content, dialled, distinct};
 use formats::UsageEvent;
 use formats::input::fields;
+use problem::Code;
 use rating::aggregate::{self, DistinctValueChange, Known, Newest};
 use rating::card::{Aggregation, CALL_UNIT, CardDoc, MeterTerms};
 use rating::compile::CompiledCard;
@@ -338,7 +339,7 @@ impl Offline {
             Some(_) => {
                 let detail = "the id was used before for something else".to_owned();
                 return Err(Refused {
-                    code: "id_conflict",
+                    code: Code::IdConflict.as_str(),
                     detail,
                 });
             }

@@ -19,8 +19,9 @@ use crate::lacks;
 use crate::measure::{no_meter, usage_of};
 use crate::measured::{Plan, UnratedReason};
 use crate::plan::Timeline;
-use formats::{Problem, UsageEvent};
+use formats::UsageEvent;
 use journal::{Journal, Name, Namespace, Reporter, hash};
+use problem::{Code, Problem};
 use rating::card::{CALL_UNIT, MeterTerms};
 use rating::usage::{Unrated, Usage};
 use rating::{CardVersionId, Instant, Quantity, TenantId};
@@ -139,7 +140,7 @@ impl<'a> UsagePreparer<'a> {
         self.check(&event)?;
         let Some(meter) = self.directory.meter(&event.meter).await? else {
             return Err(Problem::field(
-                UNKNOWN_METER,
+                Code::UnknownMeter,
                 "meter",
                 format!("there is no meter {:?}", event.meter),
             ));
@@ -199,7 +200,7 @@ impl<'a> UsagePreparer<'a> {
         match self.directory.customer(self.caller, &event.customer).await {
             Ok(customer) => Ok((customer, "unknown_customer")),
             // Whose it is, its sender can say later: what happened is kept.
-            Err(problem) if problem.code == "ambiguous_id" => Ok((None, "ambiguous_customer")),
+            Err(problem) if problem.code == Code::AmbiguousId => Ok((None, "ambiguous_customer")),
             Err(problem) => Err(problem),
         }
     }
@@ -209,7 +210,7 @@ impl<'a> UsagePreparer<'a> {
             return Ok(());
         }
         Err(Problem::field(
-            "future_event",
+            Code::FutureEvent,
             "at",
             format!(
                 "at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})",
@@ -232,7 +233,7 @@ impl<'a> UsagePreparer<'a> {
                 `at` is when the call began",
             event.quantity, event.at, self.now
         );
-        Err(Problem::field("impossible_duration", "quantity", detail))
+        Err(Problem::field(Code::ImpossibleDuration, "quantity", detail))
     }
 
     fn meter_at_hand(&mut self, name: &str) -> Option<Arc<MeterTerms>> {

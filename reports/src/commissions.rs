@@ -3,8 +3,8 @@
 use crate::entries::since;
 use crate::error::Error;
 use crate::sources::Sources;
-use journal::{JournalEntry, Seq};
-use ledger::AccountKey;
+use journal::{EffectKind, JournalEntry, Seq};
+use ledger::{AccountKey, AccountKind};
 use payouts::{self, CommissionAccount, Payouts};
 use rating::{Cents, Currency, Instant, TenantId};
 use serde::Serialize;
@@ -84,7 +84,7 @@ pub async fn commission<T, E: From<Error>, F: Future<Output = Result<T, E>>>(
         );
     }
     let within = records.values().filter(|record| record.received_at < until);
-    let (received, paid) = sums(within, reseller.id).map_err(|_| Error::SumTooLarge)?;
+    let (received, paid) = sums(within, reseller.id)?;
     let commission = received.checked_sub(paid).map_err(|_| Error::SumTooLarge)?;
     let balance = sources
         .engine
@@ -129,16 +129,25 @@ async fn accrued(
 fn sums<'a>(
     records: impl Iterator<Item = &'a JournalEntry>,
     reseller: TenantId,
-) -> Result<(Cents, Cents), rating::Overflow> {
+) -> Result<(Cents, Cents), Error> {
+    // The platform's revenue is kept per root, under the root's id: it is not the root's money.
+    let is_own =
+        |account: AccountKey| account.tenant == reseller && account.kind != AccountKind::Revenue;
     let (mut received, mut paid) = (0_i128, 0_i128);
-    for link in records.flat_map(|record| record.body.charges.iter().map(|charge| charge.link)) {
-        if link.seller == reseller {
-            received += i128::from(link.cents.0);
-        }
-        if link.buyer == reseller {
-            paid += i128::from(link.cents.0);
+    for record in records {
+        let effects = journal::effects(record.identity.root, None, &record.body)?;
+        for effect in effects.iter().filter(|effect| is_own(effect.account)) {
+            match effect.kind {
+                EffectKind::ChargeReceived => received += i128::from(effect.cents.0),
+                EffectKind::ChargePaid => paid -= i128::from(effect.cents.0),
+                EffectKind::Posted => {}
+            }
         }
     }
-    let cents = |sum: i128| i64::try_from(sum).map(Cents).map_err(|_| rating::Overflow);
+    let cents = |sum: i128| {
+        i64::try_from(sum)
+            .map(Cents)
+            .map_err(|_| Error::SumTooLarge)
+    };
     Ok((cents(received)?, cents(paid)?))
 }

@@ -8,7 +8,7 @@ use crate::sources::Sources;
 use crate::summaries::customer_of;
 use catalog::Period;
 use journal::{EntryQuery, JournalEntry, Kind, Of, Seq};
-use ledger::{AccountKey, Posting};
+use ledger::AccountKey;
 use rating::{Cents, Instant};
 use schema::list::List;
 use schema::words;
@@ -133,29 +133,6 @@ pub struct StatementBody {
     pub entries: Vec<EntryBody>,
 }
 
-/// Every move of a record.
-///
-/// # Errors
-/// `internal`: the record's charges are not a chain.
-fn postings(sources: &Sources, record: &JournalEntry) -> Result<Vec<Posting>, Error> {
-    let mut postings: Vec<Posting> = record.body.postings.to_vec();
-    if let Some(currency) = record
-        .body
-        .currency
-        .filter(|_| !record.body.charges.is_empty())
-    {
-        let links: Vec<_> = record
-            .body
-            .charges
-            .iter()
-            .map(|charge| charge.link)
-            .collect();
-        let moves = ledger::postings_of(record.identity.root, sources.platform, currency, &links)?;
-        postings.extend(moves);
-    }
-    Ok(postings)
-}
-
 /// What a record moved on one account; `None`: the record is no posting (a hold, a kept event).
 fn net(
     sources: &Sources,
@@ -165,16 +142,11 @@ fn net(
     if kind_name(record.kind).is_none() {
         return Ok(None);
     }
-    let mut sum = Cents::ZERO;
-    for posting in postings(sources, record)? {
-        let moved = |cents: Cents, sum: Cents| sum.checked_add(cents);
-        if posting.to == account {
-            sum = moved(posting.cents, sum)?;
-        }
-        if posting.from == account {
-            sum = moved(Cents(-posting.cents.0), sum)?;
-        }
-    }
+    let effects = journal::effects(record.identity.root, Some(sources.platform), &record.body)?;
+    let sum = effects
+        .iter()
+        .filter(|effect| effect.account == account)
+        .try_fold(Cents::ZERO, |sum, effect| sum.checked_add(effect.cents))?;
     Ok(Some(sum))
 }
 

@@ -3,8 +3,8 @@
 use catalog::CatalogError;
 use journal::JournalError;
 use ledger::Refusal;
-use metering::requests::Problem;
 use payouts;
+use problem::Problem;
 use rating::money::BadCurrency;
 use rating::{Instant, Overflow};
 

@@ -5,6 +5,7 @@
 //! never a change of who collects. What a seller gives in its own book is its own affair.
 
 use crate::{Agreement, Collect, OnExhausted};
+use problem::Code;
 use rating::{Cents, Instant, TenantId};
 use std::borrow::Cow;
 
@@ -21,13 +22,13 @@ pub enum Authority {
 #[error("{detail}")]
 pub struct NotAllowed {
     /// Stable: part of the API.
-    pub code: &'static str,
+    pub code: Code,
     pub field: &'static str,
     pub detail: Cow<'static, str>,
 }
 
 fn refuse(
-    code: &'static str,
+    code: Code,
     field: &'static str,
     detail: impl Into<Cow<'static, str>>,
 ) -> Result<(), NotAllowed> {
@@ -66,11 +67,11 @@ pub fn check_seller(
             "the platform collects this buyer's money and allows its seller to give {cap} cents \
                 of credit at most"
         );
-        return refuse("credit_above_cap", "credit_limit_cents", detail);
+        return refuse(Code::CreditAboveCap, "credit_limit_cents", detail);
     }
     if new.credit_cap > cap {
         let detail = format!("a seller passes on at most what it was allowed itself: {cap} cents");
-        return refuse("credit_above_cap", "credit_cap_cents", detail);
+        return refuse(Code::CreditAboveCap, "credit_cap_cents", detail);
     }
     check_on_exhausted(new, others)
 }
@@ -121,7 +122,7 @@ pub fn check_end(
         && ended.is_some_and(|ended| ended < now && ended <= now.minute())
     {
         return refuse(
-            "terms_of_the_past",
+            Code::TermsOfThePast,
             "until",
             "these terms are over: agree on new ones",
         );
@@ -134,14 +135,14 @@ pub fn check_end(
     if is_longer(new.until, ended) && place(new.author) < place(Some(author)) {
         let detail = "somebody above agreed on these terms, and only they let them last longer: \
             agree on new ones from their end on";
-        return refuse("terms_from_above", "until", detail);
+        return refuse(Code::TermsFromAbove, "until", detail);
     }
     Ok(())
 }
 
 fn refuse_past(field: &'static str, now: Instant) -> Result<(), NotAllowed> {
     refuse(
-        "terms_of_the_past",
+        Code::TermsOfThePast,
         field,
         format!("only the platform changes terms of the past: expected {now} or later"),
     )
@@ -176,7 +177,7 @@ fn check_collect(
 ) -> Result<(), NotAllowed> {
     if changes_collect(new, others) {
         return refuse(
-            "platform_sets_collect",
+            Code::PlatformSetsCollect,
             "collect",
             "only the platform changes who collects a buyer's money",
         );
@@ -186,7 +187,7 @@ fn check_collect(
     if new.collect == Collect::Platform && !sellers.iter().all(is_collected) {
         let detail = "the platform does not collect for this seller: its agreement in force says \
             `collect: platform` where it does";
-        return refuse("platform_sets_collect", "collect", detail);
+        return refuse(Code::PlatformSetsCollect, "collect", detail);
     }
     Ok(())
 }
@@ -200,7 +201,7 @@ fn check_on_exhausted(new: &Agreement, others: &[Agreement]) -> Result<(), NotAl
     let refuses = before.is_some_and(|before| before.on_exhausted == OnExhausted::Refuse);
     if new.collect == Collect::Platform && refuses && new.on_exhausted == OnExhausted::Post {
         return refuse(
-            "only_tighter",
+            Code::OnlyTighter,
             "on_exhausted",
             "only the platform lets usage of this buyer post again that its balance does not cover",
         );
@@ -228,7 +229,7 @@ mod tests {
         new: Agreement,
         sellers: &[Agreement],
         others: &[Agreement],
-        want: Result<(), (&str, &str)>,
+        want: Result<(), (Code, &str)>,
     ) {
         let sellers: Vec<Option<&Agreement>> = sellers.iter().map(Some).collect();
         assert_eq!(
@@ -240,7 +241,7 @@ mod tests {
 
     #[test]
     fn credit_on_what_the_platform_collects_stays_within_the_least_cap_above() {
-        const ABOVE: Result<(), (&str, &str)> = Err(("credit_above_cap", "credit_limit_cents"));
+        const ABOVE: Result<(), (Code, &str)> = Err((Code::CreditAboveCap, "credit_limit_cents"));
         let credit = |cents: Option<i64>| Agreement {
             credit_limit: cents.map(Cents),
             ..agreement(4, 3)
@@ -275,17 +276,17 @@ mod tests {
             passed_on(301),
             &sellers([300, 400]),
             &[],
-            Err(("credit_above_cap", "credit_cap_cents")),
+            Err((Code::CreditAboveCap, "credit_cap_cents")),
         );
         assert_eq!(
             check_seller(&credit(Some(1)), &[None], &[]).map_err(|not| not.code),
-            Err("platform_sets_collect")
+            Err(Code::PlatformSetsCollect)
         );
     }
 
     #[test]
     fn who_collects_is_changed_by_the_platform_alone() {
-        const REFUSED: Result<(), (&str, &str)> = Err(("platform_sets_collect", "collect"));
+        const REFUSED: Result<(), (Code, &str)> = Err((Code::PlatformSetsCollect, "collect"));
         let of = |collect, from, until: Option<i64>| {
             let (from, until) = (Instant(from), until.map(Instant));
             Agreement {
@@ -355,7 +356,7 @@ mod tests {
             of(post, 10, None),
             &sellers([0, 0]),
             &[of(refuse, 0, Some(10))],
-            Err(("only_tighter", "on_exhausted")),
+            Err((Code::OnlyTighter, "on_exhausted")),
         );
     }
 
@@ -393,7 +394,7 @@ mod tests {
             };
             let want = |is_past| {
                 if is_past {
-                    Some(("terms_of_the_past", "from"))
+                    Some((Code::TermsOfThePast, "from"))
                 } else {
                     None
                 }
@@ -402,7 +403,7 @@ mod tests {
             assert_eq!(check(of(2, Instant(3), None)), want(behind_them), "{from}");
         }
         for (until, is_past) in [(-1, true), (0, true), (1, false), (40, false)] {
-            let want = is_past.then_some(("terms_of_the_past", "until"));
+            let want = is_past.then_some((Code::TermsOfThePast, "until"));
             assert_eq!(
                 past(check_end(
                     &of(1, Instant(7), Some(at(until))),
@@ -442,7 +443,7 @@ mod tests {
                 if longer {
                     Ok(())
                 } else {
-                    Err("terms_from_above")
+                    Err(Code::TermsFromAbove)
                 },
                 "{author:?} by {by}"
             );

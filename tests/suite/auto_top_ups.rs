@@ -4,7 +4,7 @@
 use crate::cashier::payouts_by;
 use crate::world::{Backend, World, on_every_journal, prices};
 use catalog::Period;
-use metering::requests::{MoneyKind, Problem};
+use metering::requests::MoneyKind;
 use notices::rows::{NoticeKind, NoticeRows};
 use payments::auto::AutoTerms;
 use payments::refund::NewRefund;
@@ -12,6 +12,7 @@ use payments::rows::{AutoState, AutoTopUp, PaymentRows, RefundState, TopUp, TopU
 use payments::service::{NewCheckout, PaymentService, Settings, Sources, TopUpTerms};
 use payouts::rows::{PayoutMethod, PayoutRows, PayoutSettings, PayoutState};
 use payouts::{bank_account, default_settings};
+use problem::Problem;
 use provider::stripe::{Stripe, StripeSettings};
 use provider::{Hook, Provider};
 use rating::ids::TopUpId;
@@ -899,8 +900,11 @@ async fn who_is_closed_or_has_no_agreement_is_not_charged(backend: Backend) {
             "case {case}"
         );
         assert_eq!(shop.told_of_pauses().await, [code], "told once");
-        assert_eq!(shop.page("another", 2500).await.unwrap_err().code, code);
-        assert_eq!(shop.set(true).await.unwrap_err().code, code);
+        assert_eq!(
+            shop.page("another", 2500).await.unwrap_err().code.as_str(),
+            code
+        );
+        assert_eq!(shop.set(true).await.unwrap_err().code.as_str(), code);
         assert_eq!(
             shop.set(false).await.unwrap().state,
             AutoState::Off,

@@ -175,7 +175,7 @@ pub fn told(result: Result<Payout, Error>) -> String {
                 payout.state, payout.cents, payout.generation
             )
         }
-        Err(Error::Refused(problem)) => problem.code.to_owned(),
+        Err(Error::Refused(problem)) => problem.code.to_string(),
         Err(other) => other.to_string(),
     }
 }

@@ -334,7 +334,7 @@ impl Play<'_> {
         let cents = self.signed();
         match self.world.move_money(kind, name, cents, EUR, key).await {
             Ok(answer) => format!("{} balance {}", answer.cents, answer.balance),
-            Err(problem) => problem.code.to_owned(),
+            Err(problem) => problem.code.to_string(),
         }
     }
 
@@ -381,7 +381,7 @@ impl Play<'_> {
         };
         match self.world.engine.post_payment(command).await {
             Ok(_) => "posted".to_owned(),
-            Err(problem) => problem.code.to_owned(),
+            Err(problem) => problem.code.to_string(),
         }
     }
 }

@@ -5,7 +5,8 @@
 use crate::faulty::{Fault, Faulty, Stage};
 use crate::world::{World, prices};
 use journal::Lanes;
-use metering::requests::{EventAnswer, Outcome, Problem};
+use metering::requests::{EventAnswer, Outcome};
+use problem::Problem;
 use rating::TenantId;
 use rating::fast::FastBuild;
 use serde_json::json;
@@ -253,7 +254,7 @@ async fn a_stage_that_fails_costs_its_own_requests_and_no_more() {
                 ];
                 for request in requests {
                     if let Err(problem) = joined(&cell, request).await {
-                        assert_eq!(problem.code, "unavailable", "{cell}");
+                        assert_eq!(problem.code.as_str(), "unavailable", "{cell}");
                     }
                 }
                 stand.settle(&cell).await;
@@ -304,7 +305,7 @@ async fn a_late_success_of_a_request_that_failed_elsewhere_keeps_no_lane() {
                 let both = stand.send(&[0, 1], &format!("{cell} both"));
                 answered(&cell, stand.journal.hangs()).await;
                 assert_eq!(
-                    joined(&cell, both).await.unwrap_err().code,
+                    joined(&cell, both).await.unwrap_err().code.as_str(),
                     "unavailable",
                     "{cell}: at once"
                 );
@@ -325,7 +326,7 @@ async fn a_commit_that_nobody_heard_of_is_found_by_a_resend() {
         .arm(stand.roots[0].1, Stage::Commit, Fault::Unheard, 1);
     let both = stand.send(&[0, 1], "unheard");
     assert_eq!(
-        joined("unheard", both).await.unwrap_err().code,
+        joined("unheard", both).await.unwrap_err().code.as_str(),
         "unavailable"
     );
     stand.settle("unheard").await;
@@ -356,7 +357,7 @@ async fn large_batches_of_the_one_committer_fail_or_wait_as_small_ones_do() {
         }
         assert_eq!(joined(&cell, first).await.is_ok(), is_well, "{cell}");
         if let Err(problem) = joined(&cell, behind).await {
-            assert_eq!(problem.code, "unavailable", "{cell}");
+            assert_eq!(problem.code.as_str(), "unavailable", "{cell}");
         }
         stand.settle(&cell).await;
     }

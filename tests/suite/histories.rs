@@ -378,7 +378,7 @@ async fn money(world: &World, kind: MoneyKind, name: &str, cents: i64, key: u64)
             "{} balance {} {}",
             answer.cents, answer.balance, answer.duplicate
         ),
-        Err(problem) => problem.code.to_owned(),
+        Err(problem) => problem.code.to_string(),
     }
 }
 

@@ -397,7 +397,7 @@ async fn what_a_seller_above_has_is_not_told(backend: Backend) {
             .hold(60)
             .await
             .unwrap_err();
-        assert_eq!(problem.code, "insufficient_balance", "{caller}");
+        assert_eq!(problem.code.as_str(), "insufficient_balance", "{caller}");
         let names = problem
             .detail
             .contains(&world.tenant("muster").id.to_string())

@@ -3,7 +3,8 @@
 use crate::world::{Backend, World, on_every_journal};
 use journal::Kind;
 use ledger::{AccountKey, Limit, Posting};
-use metering::requests::{PaymentPosted, PostPayment, Problem};
+use metering::requests::{PaymentPosted, PostPayment};
+use problem::Problem;
 use rating::{Cents, Currency};
 
 on_every_journal!(
@@ -53,7 +54,7 @@ fn told(posted: Result<PaymentPosted, Problem>) -> String {
                 posted.reason
             )
         }
-        Err(problem) => problem.code.to_owned(),
+        Err(problem) => problem.code.to_string(),
     }
 }
 

@@ -556,7 +556,10 @@ async fn the_keys_of_holds_are_ones_own(backend: Backend) {
         held("acme-42").await.unwrap(),
     );
     assert_ne!(own, customers);
-    assert_eq!(held("muster").await.unwrap_err().code, "ambiguous_id");
+    assert_eq!(
+        held("muster").await.unwrap_err().code.as_str(),
+        "ambiguous_id"
+    );
     assert_eq!(
         world.extend("call-1", "k", "1200", 600).await,
         "open 1200: acme-42 800"
@@ -582,7 +585,10 @@ async fn the_keys_of_holds_are_ones_own(backend: Backend) {
         muster -10000",
         )
         .await;
-    assert_eq!(held("muster").await.unwrap_err().code, "ambiguous_id");
+    assert_eq!(
+        held("muster").await.unwrap_err().code.as_str(),
+        "ambiguous_id"
+    );
     for (by, want) in [
         ("muster", "refused placed_above"),
         ("platform", "refused hold_ended"),

@@ -7,7 +7,7 @@ use journal::{Check, StateKeys};
 use journal_postgres::PostgresJournal;
 use journal_postgres::retention::{PATIENCE, Plan, Retention, RetentionError};
 use ledger::AccountKey;
-use metering::requests::Problem;
+use problem::Problem;
 use rating::{Currency, TenantId};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection, Executor};

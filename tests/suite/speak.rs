@@ -6,8 +6,9 @@
 use crate::world::{World, instant};
 use metering::command::Amended;
 use metering::requests::{
-    EventAnswer, HoldAnswer, Outcome, PlaceHold, Posted, Problem, UsageEvent, VoidRequest,
+    EventAnswer, HoldAnswer, Outcome, PlaceHold, Posted, UsageEvent, VoidRequest,
 };
+use problem::Problem;
 use rating::Quantity;
 use std::panic::Location;
 

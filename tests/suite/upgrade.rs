@@ -88,7 +88,7 @@ impl Installation {
                 Outcome::Unrated { reason, duplicate } => {
                     format!("{reason}{}", if duplicate { " again" } else { "" })
                 }
-                Outcome::Rejected(problem) => problem.code.to_owned(),
+                Outcome::Rejected(problem) => problem.code.to_string(),
             };
             *counts.entry(kind).or_default() += 1;
         }
@@ -225,7 +225,8 @@ async fn an_upgraded_directory_goes_on() {
             .void(&muster, &request("void-2"))
             .await
             .unwrap_err()
-            .code,
+            .code
+            .as_str(),
         "already_voided"
     );
     // What was recorded before counts as the platform's; what comes now is its sender's.

@@ -487,7 +487,8 @@ async fn top_ups_and_adjustments(backend: Backend) {
                 .move_money(kind, "acme-42", cents, eur, key)
                 .await
                 .unwrap_err()
-                .code,
+                .code
+                .as_str(),
             code
         );
     }
@@ -510,7 +511,7 @@ async fn what_was_not_committed_is_sent_again(backend: Backend) {
         .engine
         .ingest(&world.caller("platform"), vec![Ok(sms.event.clone())])
         .await;
-    assert_eq!(failed.unwrap_err().code, "unavailable");
+    assert_eq!(failed.unwrap_err().code.as_str(), "unavailable");
     sms.gives("rated 8 = platform 5 + muster 3, balance 4992")
         .await;
     world
@@ -525,7 +526,7 @@ async fn what_was_not_committed_is_sent_again(backend: Backend) {
             vec![Ok(world.send("acme-42", "sms", "1").event)],
         )
         .await;
-    assert_eq!(late.unwrap_err().code, "unavailable");
+    assert_eq!(late.unwrap_err().code.as_str(), "unavailable");
     world.audit().await;
 }
 
@@ -598,7 +599,8 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
             .submit(sweeps(QUEUE_COMMANDS_MAX + 1))
             .await
             .unwrap_err()
-            .code,
+            .code
+            .as_str(),
         "overloaded"
     );
     assert_eq!(
@@ -615,7 +617,7 @@ async fn a_full_queue_refuses_at_once(backend: Backend) {
     )
     .await;
     assert_eq!(
-        (most.unwrap().len(), one.unwrap_err().code),
+        (most.unwrap().len(), one.unwrap_err().code.as_str()),
         (QUEUE_COMMANDS_MAX, "overloaded")
     );
     assert_eq!(

@@ -96,7 +96,7 @@ async fn what_has_much_behind_it_is_not_worked_out_again() {
             .await
             .unwrap_err();
         assert_eq!(
-            (problem.code, problem.detail.as_str()),
+            (problem.code.as_str(), problem.detail.as_str()),
             ("too_much_behind", refused)
         );
         // The platform's report is charged all the same, and both stand.

@@ -788,7 +788,7 @@ impl World {
         cents: i64,
         currency: Currency,
         key: &str,
-    ) -> Result<metering::requests::MoneyAnswer, metering::requests::Problem> {
+    ) -> Result<metering::requests::MoneyAnswer, problem::Problem> {
         let tenant = self.tenant(name);
         let account = self.paying(name, currency).await;
         let reason = "by hand".to_owned();

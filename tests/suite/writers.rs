@@ -30,7 +30,7 @@ async fn write(world: Arc<World>, writer: usize) -> i64 {
             0 => match call.hold(3600).await {
                 Ok(_) => world.answers(&[call]).await,
                 Err(problem) => {
-                    assert_eq!(problem.code, "insufficient_balance");
+                    assert_eq!(problem.code.as_str(), "insufficient_balance");
                     continue;
                 }
             },

@@ -2,6 +2,7 @@
 
 use crate::problem::ApiProblem;
 use metering::requests::Caller;
+use problem::Code;
 use reports::sources::Reader;
 use tenants::{ApiKey, Authority, Scope, Tenant, TenantKind};
 
@@ -52,7 +53,7 @@ impl Access {
             Ok(())
         } else {
             Err(ApiProblem::new(
-                "forbidden",
+                Code::Forbidden,
                 "only a seller above this tenant may do this",
             ))
         }

@@ -99,6 +99,7 @@ impl Drop for Arrival {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use problem::Code;
 
     #[test]
     fn nobody_sends_on_the_account_of_others() {
@@ -111,14 +112,14 @@ mod tests {
         second.take(1).unwrap();
         assert_eq!(
             code(second.take(1)),
-            Err("rate_limited"),
+            Err(Code::RateLimited),
             "of one reseller and all below it, however many it sends"
         );
         let (mut other, mut last) = (of(3, false), of(4, false));
         other.take(BYTES_OF_EACH_MAX).unwrap();
         assert_eq!(
             code(last.take(1)),
-            Err("rate_limited"),
+            Err(Code::RateLimited),
             "of all below the platform"
         );
         of(1, true).take(BYTES_OF_EACH_MAX).unwrap();

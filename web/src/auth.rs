@@ -14,6 +14,7 @@ use axum::extract::FromRequestParts;
 use axum::http::{HeaderMap, header, request::Parts};
 use base64::Engine as _;
 use catalog::CatalogError;
+use problem::Code;
 use rating::TenantId;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use tenants::{Scope, Tenant};
 pub async fn authenticate(app: &App, headers: &HeaderMap) -> Result<Arc<Access>, ApiProblem> {
     let refused = || {
         ApiProblem::new(
-            "unauthorized",
+            Code::Unauthorized,
             "send a valid key as Authorization: Bearer cw_…",
         )
     };
@@ -87,7 +88,7 @@ fn not_with(scope: Scope, need: Need) -> ApiProblem {
         enough.join(" or "),
         scope.name()
     );
-    ApiProblem::new("forbidden", detail)
+    ApiProblem::new(Code::Forbidden, detail)
 }
 
 macro_rules! permission {
@@ -107,7 +108,7 @@ macro_rules! permission {
             type Rejection = ApiProblem;
             async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiProblem> {
                 let access = parts.extensions.get::<Arc<Access>>().cloned();
-                let access = access.ok_or_else(|| ApiProblem::new("unauthorized", "send a valid \
+                let access = access.ok_or_else(|| ApiProblem::new(Code::Unauthorized, "send a valid \
                     key as Authorization: Bearer cw_…"))?;
                 if access.key.scope.allows(Need::$need) { Ok(Self(access)) } else { Err(not_with(access.key.scope, Need::$need)) }
             }

@@ -5,6 +5,7 @@
 use crate::problem::ApiProblem;
 use catalog::{Catalog, CatalogError};
 use db::restoration::Restoration;
+use problem::Code;
 use std::sync::RwLock;
 
 /// What this process knows of it.
@@ -46,7 +47,7 @@ impl Held {
         match self.restoration() {
             None => Ok(()),
             Some(restoration) => Err(ApiProblem::new(
-                "restored",
+                Code::Restored,
                 format!(
                     "this database is a backup of {}, and does not know what was paid out since: \
                         enter that, then resume (centwise resume, or \

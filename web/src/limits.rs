@@ -248,7 +248,7 @@ mod tests {
         let take = || limits.take(Class::Other, ApiKeyId(1), Scope::TenantRead, 1);
         assert!(take().is_ok());
         let refused = take().unwrap_err();
-        assert_eq!(refused.problem.code, "rate_limited");
+        assert_eq!(refused.problem.code.as_str(), "rate_limited");
         assert!(
             refused
                 .retry_after_secs

@@ -8,6 +8,7 @@ use metrics::{
     histogram,
 };
 use prepare::failures;
+use problem::Code;
 use rating::Currency;
 use smallvec::SmallVec;
 use std::borrow::Borrow;
@@ -19,12 +20,12 @@ use std::time::Duration;
 const METHODS: [&str; 5] = ["GET", "POST", "PATCH", "DELETE", "other"];
 const OUTCOMES: [&str; 5] = ["rated", "partly_rated", "duplicate", "unrated", "rejected"];
 /// Refusals that somebody is woken for: counted from 0 on, so that the first one is a change.
-const REFUSALS: [&str; 5] = [
-    "rate_limited",
-    "overloaded",
-    "unavailable",
-    "timeout",
-    "internal",
+const REFUSALS: [Code; 5] = [
+    Code::RateLimited,
+    Code::Overloaded,
+    Code::Unavailable,
+    Code::Timeout,
+    Code::Internal,
 ];
 
 /// What each measure is, and its unit.
@@ -181,7 +182,7 @@ impl<T> std::fmt::Debug for Known<T> {
 #[derive(Debug, Default)]
 pub struct Measures {
     routes: Family<Arc<str>, OfRoute>,
-    refusals: Family<&'static str, Counter>,
+    refusals: Family<Code, Counter>,
     events: Family<&'static str, Counter>,
     debited: Family<Currency, Counter>,
 }
@@ -195,7 +196,7 @@ impl Measures {
             .for_each(|outcome| measures.of_outcome(outcome).increment(0));
         REFUSALS
             .iter()
-            .for_each(|code| measures.of_refusal(code).increment(0));
+            .for_each(|&code| measures.of_refusal(code).increment(0));
         failures::begin();
         measures
     }
@@ -207,7 +208,7 @@ impl Measures {
         method: &Method,
         route: &str,
         status: StatusCode,
-        refused: Option<&'static str>,
+        refused: Option<Code>,
         took: Duration,
     ) {
         let (method, status) = (method_name(method), status.as_u16());
@@ -263,10 +264,10 @@ impl Measures {
         )
     }
 
-    fn of_refusal(&self, code: &'static str) -> Counter {
+    fn of_refusal(&self, code: Code) -> Counter {
         self.refusals.get(
             &code,
-            || counter!("centwise_refusals_total", "code" => code),
+            || counter!("centwise_refusals_total", "code" => code.as_str()),
         )
     }
 }
@@ -310,7 +311,7 @@ mod tests {
                 &Method::GET,
                 "/v1/holds",
                 StatusCode::CONFLICT,
-                Some("hold_over"),
+                Some(Code::HoldOver),
                 Duration::from_millis(1),
             );
         }

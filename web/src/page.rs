@@ -3,6 +3,7 @@
 
 use crate::problem::ApiProblem;
 use catalog::Period;
+use problem::Code;
 use rating::Instant;
 use schema::list::CURSOR;
 pub use schema::list::List;
@@ -29,7 +30,7 @@ impl PageQuery {
         match self.limit.unwrap_or(PAGE_ROWS_DEFAULT) {
             limit @ 1..=PAGE_ROWS_MAX => Ok(limit),
             _ => Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "limit",
                 format!("expected 1 to {PAGE_ROWS_MAX}"),
             )),
@@ -44,7 +45,7 @@ impl PageQuery {
         let decode = |text: &String| rating::ids::decode(CURSOR, text);
         self.cursor.as_ref().map(decode).transpose().map_err(|_| {
             ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "cursor",
                 "expected the next_cursor of an earlier page",
             )
@@ -59,7 +60,7 @@ impl PageQuery {
 pub fn period(from: Option<Instant>, until: Option<Instant>) -> Result<Period, ApiProblem> {
     match (from, until) {
         (Some(from), Some(until)) if from >= until => Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "from",
             "expected an instant before until",
         )),

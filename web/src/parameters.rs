@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use problem::Code;
 use std::collections::HashSet;
 use std::sync::Arc;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
@@ -66,7 +67,7 @@ impl Without {
 pub async fn check(State(without): State<Without>, request: Request, next: Next) -> Response {
     match without.refuses(&request) {
         Some(name) => ApiProblem::field(
-            "unknown_field",
+            Code::UnknownField,
             &name,
             format!("there is no parameter `{name}` here; this takes none"),
         )

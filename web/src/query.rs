@@ -4,6 +4,7 @@ use crate::problem::ApiProblem;
 use axum::extract::FromRequestParts;
 use axum::http::Uri;
 use axum::http::request::Parts;
+use problem::Code;
 use rating::validate::spoken;
 use serde::de::DeserializeOwned;
 use std::fmt::Display;
@@ -28,7 +29,7 @@ pub fn read<T: DeserializeOwned>(uri: &Uri) -> Result<T, ApiProblem> {
         axum::extract::Query::try_from_uri(uri).map_err(|refused| refusal(&refused.body_text()))?;
     match unknown::<T>(uri.query().unwrap_or_default()) {
         Some(name) => Err(ApiProblem::field(
-            "unknown_field",
+            Code::UnknownField,
             &name,
             format!("there is no parameter `{name}` here"),
         )),
@@ -56,14 +57,14 @@ pub fn refusal(why: &dyn Display) -> ApiProblem {
     let of_a_field = |beginning: &str| why.strip_prefix(beginning)?.split('`').next();
     if let Some(name) = of_a_field("missing field `") {
         return ApiProblem::field(
-            "missing_field",
+            Code::MissingField,
             name,
             format!("the parameter `{name}` is missing"),
         );
     }
     if let Some(name) = of_a_field("duplicate field `") {
         return ApiProblem::field(
-            "invalid_request",
+            Code::InvalidRequest,
             name,
             format!("the parameter `{name}` is there twice"),
         );
@@ -71,9 +72,9 @@ pub fn refusal(why: &dyn Display) -> ApiProblem {
     let is_name =
         |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     match why.split_once(": ").filter(|(name, _)| is_name(name)) {
-        Some((name, what)) => ApiProblem::field("invalid_request", name, for_a_flag(what)),
+        Some((name, what)) => ApiProblem::field(Code::InvalidRequest, name, for_a_flag(what)),
         None => ApiProblem::new(
-            "invalid_request",
+            Code::InvalidRequest,
             format!("the query of the address: {}", spoken::plainly(why)),
         ),
     }
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(
             refused
                 .as_ref()
-                .map(|(code, field)| (*code, field.as_str())),
+                .map(|(code, field)| (code.as_str(), field.as_str())),
             want,
             "{query}"
         );

@@ -4,6 +4,7 @@
 use crate::problem::ApiProblem;
 use catalog::Catalog;
 use clock::{Clock, monotonic};
+use problem::Code;
 use std::time::Duration;
 use tokio::sync::Mutex;
 
@@ -44,7 +45,7 @@ impl Readiness {
         };
         asked
             .refused
-            .map_or(Ok(()), |why| Err(ApiProblem::new("not_writable", why)))
+            .map_or(Ok(()), |why| Err(ApiProblem::new(Code::NotWritable, why)))
     }
 }
 

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use i18n::Locale;
+use problem::Code;
 use rating::ids::ApiKeyId;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -42,7 +43,7 @@ struct Line<'a> {
     method: &'a Method,
     route: &'a str,
     status: StatusCode,
-    code: Option<&'static str>,
+    code: Option<Code>,
     took: Duration,
     id: &'a RequestId,
     whose: Option<Whose>,
@@ -85,7 +86,7 @@ pub async fn frame(State(app): State<App>, mut request: Request, next: Next) -> 
         Ok(Ok(response)) => response,
         Ok(Err(panic)) => ApiProblem::internal(&panic_text(panic.as_ref())).into_response(),
         Err(_elapsed) => ApiProblem::new(
-            "timeout",
+            Code::Timeout,
             "it may or may not have been carried out; send the same request again",
         )
         .into_response(),
@@ -155,7 +156,7 @@ fn request_id(app: &App, headers: &HeaderMap) -> Arc<str> {
 
 /// Turns refusals, and whatever bare status a library answered with, into problem+json; and their
 /// code.
-fn finish(mut response: Response, reader: &Reader) -> (Response, Option<&'static str>) {
+fn finish(mut response: Response, reader: &Reader) -> (Response, Option<Code>) {
     if let Some(refused) = response.extensions_mut().remove::<ApiProblem>() {
         return (
             refusal(&refused, response.headers(), reader),
@@ -225,7 +226,7 @@ fn log(line: &Line<'_>) {
                 method,
                 route,
                 status = status_code,
-                code,
+                code = code.map(Code::as_str),
                 micros,
                 key = whose.as_ref().map(|whose| display(whose.key)),
                 tenant = whose.as_ref().map(|whose| whose.tenant.as_str()),

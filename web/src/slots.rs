@@ -9,8 +9,8 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use i18n::Locale;
-use metering::requests::Problem;
 use metrics::counter;
+use problem::{Code, Problem};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,7 +166,7 @@ async fn health_alone(request: Request, next: Next) -> Response {
     } else {
         let full = "all connections of the server are in use: keep fewer open, and send several \
             events in one request";
-        ApiProblem::from(Problem::new("overloaded", full)).answer(None, Locale::En)
+        ApiProblem::from(Problem::new(Code::Overloaded, full)).answer(None, Locale::En)
     };
     response
         .headers_mut()

@@ -9,7 +9,7 @@ use crate::state::App;
 use catalog::{Actor, Catalog, CatalogError, ClockStep};
 use clock::{Clock, STEP_SECS_MAX, Step};
 use journal::{Journal, JournalError};
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use rating::TenantId;
 use std::time::Duration;
 use supervisor::{CancellationToken, Rounds};
@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub fn may_write(clock: &Clock) -> Result<(), Problem> {
     match clock.stepped() {
         None => Ok(()),
-        Some(step) => Err(Problem::new("clock_stepped", told(step))),
+        Some(step) => Err(Problem::new(Code::ClockStepped, told(step))),
     }
 }
 

@@ -172,7 +172,8 @@ mod tests {
                 .await
                 .unwrap_err()
                 .problem
-                .code,
+                .code
+                .as_str(),
             "rate_limited"
         );
         let platform = turns.next_of(TenantId(1), true).await.unwrap();

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use catalog::{Actor, Attempt, Begun, Once};
 use http_body_util::LengthLimitError;
+use problem::Code;
 use rating::validate::{located, spoken};
 use rating::{Instant, json};
 use serde::Serialize;
@@ -116,7 +117,7 @@ pub(crate) fn declared_len(
 
 pub(crate) fn too_large(bytes_max: usize) -> ApiProblem {
     ApiProblem::new(
-        "body_too_large",
+        Code::BodyTooLarge,
         format!("at most {bytes_max} bytes are taken"),
     )
 }
@@ -130,7 +131,7 @@ pub(crate) fn not_whole(error: &axum::Error, bytes_max: usize) -> ApiProblem {
         too_large(bytes_max)
     } else {
         ApiProblem::new(
-            "invalid_request",
+            Code::InvalidRequest,
             "the body broke off, or its chunks are none",
         )
     }
@@ -151,7 +152,7 @@ fn short_header(
         .filter(|text| !text.is_empty() && text.len() <= chars_max);
     text.map(|text| Some(text.to_owned())).ok_or_else(|| {
         ApiProblem::field(
-            "invalid_request",
+            Code::InvalidRequest,
             name,
             format!("expected 1 to {chars_max} printable ASCII characters"),
         )
@@ -195,7 +196,7 @@ impl Write {
     pub fn required_key(&self) -> Result<String, ApiProblem> {
         self.idempotency_key.clone().ok_or_else(|| {
             ApiProblem::field(
-                "missing_idempotency_key",
+                Code::MissingIdempotencyKey,
                 "Idempotency-Key",
                 "send a key of your own, so that a retry cannot move money twice",
             )
@@ -308,7 +309,7 @@ impl Write {
                 ..
             } => Ok(Begin::Made(begun_at, Made { id, known })),
             Begun::Mismatch => Err(ApiProblem::field(
-                "idempotency_conflict",
+                Code::IdempotencyConflict,
                 "Idempotency-Key",
                 "use a new key for a new request",
             )),
@@ -325,7 +326,7 @@ enum Begin {
 }
 
 fn in_progress() -> ApiProblem {
-    ApiProblem::new("idempotency_in_progress", "try again in a moment")
+    ApiProblem::new(Code::IdempotencyInProgress, "try again in a moment")
 }
 
 async fn finish<T: Serialize>(
@@ -499,7 +500,7 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
             .ok()
             .and_then(formats::input::given_twice)
         {
-            Some(path) => Err(ApiProblem::field("invalid_field", path, "given twice")),
+            Some(path) => Err(ApiProblem::field(Code::InvalidField, path, "given twice")),
             None => Ok(value),
         };
     }
@@ -530,14 +531,14 @@ pub fn read_map<T: DeserializeOwned>(map: &str) -> Result<T, ApiProblem> {
             .field
             .filter(|path| !path.is_empty() && path != ".");
         let field = inside.map_or_else(|| "map".to_owned(), |path| format!("map.{path}"));
-        ApiProblem::field("invalid_field", field, refused.problem.detail)
+        ApiProblem::field(Code::InvalidField, field, refused.problem.detail)
     })
 }
 
 fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
     if !error.is_data() {
         return ApiProblem::new(
-            "invalid_json",
+            Code::InvalidJson,
             format!("not valid JSON: {}", located(json, error)),
         );
     }
@@ -552,7 +553,11 @@ fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
         }
     };
     if text.starts_with("missing field") {
-        return ApiProblem::field("missing_field", at(named), format!("{named} is required"));
+        return ApiProblem::field(
+            Code::MissingField,
+            at(named),
+            format!("{named} is required"),
+        );
     }
     if text.starts_with("duplicate field") {
         let field = if path.ends_with(named) {
@@ -560,7 +565,7 @@ fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
         } else {
             at(named)
         };
-        return ApiProblem::field("invalid_field", field, "given twice");
+        return ApiProblem::field(Code::InvalidField, field, "given twice");
     }
     if text.starts_with("unknown field") {
         let field = if path.ends_with(named) {
@@ -570,7 +575,7 @@ fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
         };
         let known: Vec<&str> = text.split('`').skip(3).step_by(2).collect();
         return ApiProblem::field(
-            "unknown_field",
+            Code::UnknownField,
             field,
             format!(
                 "there is no such field; the fields here are {}",
@@ -578,7 +583,7 @@ fn mistake(json: &[u8], path: &str, error: &serde_json::Error) -> ApiProblem {
             ),
         );
     }
-    ApiProblem::field("invalid_field", path, spoken::plainly(text))
+    ApiProblem::field(Code::InvalidField, path, spoken::plainly(text))
 }
 
 #[cfg(test)]
@@ -625,7 +630,7 @@ mod tests {
         ] {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
             assert_eq!(
-                (refused.code, refused.field.as_deref()),
+                (refused.code.as_str(), refused.field.as_deref()),
                 (code, field),
                 "{json}: {}",
                 refused.detail
@@ -642,7 +647,7 @@ mod tests {
             let refused = read_json::<Outer>(json.as_bytes()).unwrap_err().problem;
             assert_eq!(
                 (
-                    refused.code,
+                    refused.code.as_str(),
                     refused.field.as_deref(),
                     refused.detail.as_str()
                 ),
@@ -680,7 +685,7 @@ mod tests {
                     .problem;
             assert_eq!(
                 (
-                    refused.code,
+                    refused.code.as_str(),
                     refused.field.as_deref(),
                     refused.detail.as_str()
                 ),
@@ -702,7 +707,7 @@ mod tests {
             .unwrap_err()
             .problem;
         assert_eq!(
-            (refused.code, refused.field.as_deref()),
+            (refused.code.as_str(), refused.field.as_deref()),
             ("invalid_field", Some("map.inner[0].cents"))
         );
         assert_eq!(

@@ -1,5 +1,6 @@
 //! The OpenAPI document: what the code does not say operation by operation.
 
+use problem::Code;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBody;
 use utoipa::openapi::response::ResponseBuilder;
@@ -22,47 +23,51 @@ const PROBLEM_JSON: &str = "application/problem+json";
 const KEY: &str = "api_key";
 
 /// Refusals that any guarded operation may answer: status, code, when.
-const REFUSALS: &[(u16, &str, &str)] = &[
-    (400, "invalid_request", "Not well formed"),
+const REFUSALS: &[(u16, Code, &str)] = &[
+    (400, Code::InvalidRequest, "Not well formed"),
     (
         401,
-        "unauthorized",
+        Code::Unauthorized,
         "No key, or one that is unknown, expired or revoked",
     ),
-    (403, "forbidden", "The key's scope does not allow this"),
+    (403, Code::Forbidden, "The key's scope does not allow this"),
     (
         404,
-        "not_found",
+        Code::NotFound,
         "There is no such thing within the key's subtree",
     ),
-    (422, "invalid_field", "A field is not valid"),
+    (422, Code::InvalidField, "A field is not valid"),
     (
         429,
-        "rate_limited",
+        Code::RateLimited,
         "A limit is reached; `Retry-After` says how long to wait",
     ),
-    (500, "internal", "Our fault; logged under the request's id"),
+    (
+        500,
+        Code::Internal,
+        "Our fault; logged under the request's id",
+    ),
     (
         503,
-        "unavailable",
+        Code::Unavailable,
         "Nothing was written; send the same request again",
     ),
 ];
-const WRITE_REFUSALS: &[(u16, &str, &str)] = &[
+const WRITE_REFUSALS: &[(u16, Code, &str)] = &[
     (
         402,
-        "insufficient_balance",
+        Code::InsufficientBalance,
         "The balances do not cover this",
     ),
     (
         409,
-        "idempotency_conflict",
+        Code::IdempotencyConflict,
         "The key or id was used for something else",
     ),
-    (413, "body_too_large", "The body is too large"),
+    (413, Code::BodyTooLarge, "The body is too large"),
     (
         415,
-        "unsupported_media_type",
+        Code::UnsupportedMediaType,
         "The content type is not supported",
     ),
 ];
@@ -72,9 +77,9 @@ const SUCCESSES: &[(&str, &str)] = &[
     ("201", "Made"),
     ("202", "Taken: it goes on by itself"),
 ];
-const OPEN_REFUSALS: &[(u16, &str, &str)] = &[
-    (500, "internal", "Our fault"),
-    (503, "unavailable", "The database does not answer"),
+const OPEN_REFUSALS: &[(u16, Code, &str)] = &[
+    (500, Code::Internal, "Our fault"),
+    (503, Code::Unavailable, "The database does not answer"),
 ];
 
 pub fn base() -> OpenApi {
@@ -245,7 +250,7 @@ fn idempotency_key(required: bool) -> Parameter {
         .build()
 }
 
-fn refusal(status: u16, code: &'static str, when: &str) -> RefOr<utoipa::openapi::Response> {
+fn refusal(status: u16, code: Code, when: &str) -> RefOr<utoipa::openapi::Response> {
     let problem = web::problem::ApiProblem::new(code, when);
     let mut example =
         serde_json::to_value(problem.body(Some("req_0dks8xn2a4m1c"))).unwrap_or_default();

@@ -16,8 +16,8 @@ use super::{Args, Progress, Summary, check_meter, send};
 use crate::client::{Connection, Denied};
 use crate::session::Session;
 use anyhow::{Context, bail};
-use formats::input::{self, Row};
-use metering::requests::Problem;
+use formats::input::Row;
+use problem::{Code, Problem};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -547,7 +547,7 @@ impl Follower<'_> {
         self.summary.refuse_row(
             line,
             String::new(),
-            Problem::new(input::INCOMPLETE, detail),
+            Problem::new(Code::IncompleteRecord, detail),
             &texts,
         );
         self.tell(&source.path);

@@ -3,6 +3,7 @@
 use super::rows::Reading;
 use anyhow::bail;
 use formats::input::Row;
+use problem::Code;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -34,13 +35,13 @@ pub fn check_first(file: &Path, rows: &[Row], changed: bool) -> anyhow::Result<(
         return Ok(());
     };
     let mut by_code: BTreeMap<&str, u64> = BTreeMap::new();
-    refused.for_each(|(_, problem)| *by_code.entry(problem.code).or_default() += 1);
+    refused.for_each(|(_, problem)| *by_code.entry(problem.code.as_str()).or_default() += 1);
     let counts: Vec<String> = by_code
         .iter()
         .map(|(code, count)| format!("{count} {code}"))
         .collect();
     let helps = match (first.code, first.field.as_deref()) {
-        ("zone_required", _) => "--zone states the zone of times without one",
+        (Code::ZoneRequired, _) => "--zone states the zone of times without one",
         (_, Some("customer")) => "--customer names the column or variable of the customer",
         _ => "--format says what wrote the file, --map which columns or variables it has",
     };

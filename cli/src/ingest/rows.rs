@@ -7,7 +7,7 @@ use formats::input::cdr::Options;
 use formats::input::table::{Column, ColumnMap};
 use formats::input::{self, Row};
 use formats::sheet;
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use std::borrow::Cow;
 use web::write::read_json;
 
@@ -197,7 +197,7 @@ impl Reading {
 
 /// A record that ends in the middle.
 fn is_cut(row: &Row) -> bool {
-    matches!(row, Row::Refused { problem, .. } if problem.code == input::INCOMPLETE)
+    matches!(row, Row::Refused { problem, .. } if problem.code == Code::IncompleteRecord)
 }
 
 fn usable<T: serde::de::DeserializeOwned>(map: &[u8]) -> anyhow::Result<T> {

@@ -3,7 +3,7 @@
 use super::Args;
 use super::texts::Texts;
 use crate::counted;
-use metering::requests::Problem;
+use problem::Problem;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -100,7 +100,7 @@ impl Summary {
             line,
             id,
             Refused {
-                code: problem.code.to_owned(),
+                code: problem.code.to_string(),
                 field: problem.field,
                 detail: Some(problem.detail),
             },

@@ -1,7 +1,7 @@
 //! Whether a call was answered, as switches spell it.
 
-use crate::Problem;
 use crate::sheet::shown;
+use problem::{Code, Problem};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answered {
@@ -77,12 +77,12 @@ pub(super) fn unknown(field: &str, value: &str) -> Problem {
          map another column)",
         shown(value)
     );
-    Problem::field("unknown_disposition", field, detail)
+    Problem::field(Code::UnknownDisposition, field, detail)
 }
 
 pub(super) fn missing(field: &str) -> Problem {
     Problem::field(
-        "missing_field",
+        Code::MissingField,
         field,
         format!("`{field}` is empty: whether the call was answered is not said"),
     )

@@ -15,7 +15,8 @@ use super::legs::{self, CalledHalf, Leg};
 use super::row::Row;
 use super::when::Clock;
 use crate::sheet::{self, Record};
-use crate::{Problem, UsageEvent, numbers};
+use crate::{UsageEvent, numbers};
+use problem::Problem;
 use rating::Quantity;
 use std::borrow::Cow;
 
@@ -409,7 +410,7 @@ mod tests {
             let got = match &rows[0] {
                 Row::Event { .. } => "event",
                 Row::Skipped { .. } => "skipped",
-                Row::Refused { problem, .. } => problem.code,
+                Row::Refused { problem, .. } => problem.code.as_str(),
             };
             assert_eq!(got, want, "{disposition}");
         }
@@ -450,7 +451,7 @@ mod tests {
                 .map(|row| match row {
                     Row::Event { .. } => "event",
                     Row::Skipped { .. } => "skipped",
-                    Row::Refused { problem, .. } => problem.code,
+                    Row::Refused { problem, .. } => problem.code.as_str(),
                 })
                 .collect()
         };
@@ -488,7 +489,7 @@ mod tests {
             let tell = |row: &Row| match row {
                 Row::Event { event, .. } => event.destination.as_deref().unwrap_or("-").to_owned(),
                 Row::Skipped { .. } => "skipped".to_owned(),
-                Row::Refused { problem, .. } => problem.code.to_owned(),
+                Row::Refused { problem, .. } => problem.code.to_string(),
             };
             parse(rows.concat().as_bytes(), &berlin())
                 .unwrap()
@@ -547,7 +548,7 @@ mod tests {
             let tell = |row: &Row| match row {
                 Row::Event { event, .. } => event.destination.as_deref().unwrap_or("-").to_owned(),
                 Row::Skipped { .. } => "skipped".to_owned(),
-                Row::Refused { problem, .. } => problem.code.to_owned(),
+                Row::Refused { problem, .. } => problem.code.to_string(),
             };
             parse(format!("{first}{second}").as_bytes(), &berlin())
                 .unwrap()
@@ -582,7 +583,7 @@ mod tests {
             let second = second.replace("Dial,,", &format!("Dial,{dialled},"));
             let rows = parse(format!("{first}{second}").as_bytes(), &berlin()).unwrap();
             if let Row::Refused { problem, .. } = &rows[1] {
-                problem.code
+                problem.code.as_str()
             } else {
                 "skipped"
             }
@@ -677,7 +678,7 @@ mod tests {
             let rows = parse(good.replace(from, to).as_bytes(), &berlin()).unwrap();
             let code = |row: &Row| {
                 if let Row::Refused { problem, .. } = row {
-                    problem.code
+                    problem.code.as_str()
                 } else {
                     "-"
                 }
@@ -754,7 +755,7 @@ mod tests {
         )
         .unwrap();
         assert!(
-            matches!(&rows[0], Row::Refused { problem, .. } if problem.code == "unknown_column"),
+            matches!(&rows[0], Row::Refused { problem, .. } if problem.code.as_str() == "unknown_column"),
             "{rows:?}"
         );
         let millis = Options {
@@ -777,7 +778,7 @@ mod tests {
             .iter()
             .map(|row| {
                 if let Row::Refused { problem, .. } = row {
-                    problem.code
+                    problem.code.as_str()
                 } else {
                     "-"
                 }

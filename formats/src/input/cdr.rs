@@ -4,8 +4,9 @@ use super::fields::{self, DEFAULT_SOURCE, METER, push_attribute};
 use super::legs::{self, Leg};
 use super::row::Row;
 use super::when::{Clock, DateForm, Moment};
+use crate::UsageEvent;
 use crate::sheet::{Record, Records, shown};
-use crate::{Problem, UsageEvent};
+use problem::{Code, Problem};
 use rating::{Instant, Quantity};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -94,7 +95,7 @@ impl Options {
                 shown(name),
                 columns.join("`, `")
             );
-            Problem::field("unknown_column", field, detail)
+            Problem::field(Code::UnknownColumn, field, detail)
         };
         if let Some(name) = self
             .destination
@@ -141,7 +142,7 @@ impl Call<'_> {
             .ok_or_else(|| {
                 let names = options.customer.join("`, `");
                 Problem::field(
-                    "missing_field",
+                    Code::MissingField,
                     "customer",
                     format!("`{names}` names no customer"),
                 )
@@ -168,7 +169,7 @@ impl Call<'_> {
                 "`{name}` is empty or not there: whom the call went to is not known; name a \
                     variable or column that has it by `destination`"
             );
-            return Err(Problem::field("missing_field", "destination", detail));
+            return Err(Problem::field(Code::MissingField, "destination", detail));
         }
         fields::check(UsageEvent {
             id: self.id,
@@ -256,7 +257,7 @@ fn contradiction(field: &str, what: &str) -> Problem {
         "`{field}` {what}: the record contradicts itself and is not charged; send the call once \
             it is known which is right"
     );
-    Problem::field("contradiction", field, detail)
+    Problem::field(Code::Contradiction, field, detail)
 }
 
 /// All that a record says of a call's times, beside what is billed.
@@ -410,7 +411,7 @@ pub(super) fn refused(record: &Record<'_>, why: impl Into<String>) -> Row {
     Row::Refused {
         line: record.line,
         id: String::new(),
-        problem: Problem::new("invalid_row", why),
+        problem: Problem::new(Code::InvalidRow, why),
     }
 }
 

@@ -17,9 +17,10 @@ use super::json::{self, Defaults, Fields};
 use super::own_fields::OwnFields;
 use super::rawjson::{self, Elements, Pairs};
 use super::row::{self, Parsed};
-use crate::{BATCH_EVENTS_MAX, Problem};
+use crate::BATCH_EVENTS_MAX;
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
+use problem::{Code, Problem};
 use std::borrow::Cow;
 
 /// Attributes of an envelope (context attributes and extensions).
@@ -88,7 +89,7 @@ fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
     let expected = |_| {
         (
             none(),
-            Problem::new("invalid_event", "expected a CloudEvent: a JSON object"),
+            Problem::new(Code::InvalidEvent, "expected a CloudEvent: a JSON object"),
         )
     };
     let pairs = Pairs::<ENVELOPE_MAX>::read(raw).map_err(expected)?;
@@ -96,7 +97,7 @@ fn structured(raw: &str, own: Option<&OwnFields>) -> Parsed {
         return Err((
             none(),
             Problem::new(
-                "invalid_event",
+                Code::InvalidEvent,
                 format!("a CloudEvent has at most {ENVELOPE_MAX} attributes"),
             ),
         ));
@@ -167,7 +168,7 @@ fn check_envelope(own: Option<&OwnFields>, has: impl Fn(&str) -> bool) -> Result
     let found = OF_DATA.into_iter().find(|name| own.is_none() && has(name));
     let refused = |name: &str| {
         Problem::field(
-            "unknown_field",
+            Code::UnknownField,
             name,
             format!("`{name}` stands beside `data`: expected it in `data`"),
         )
@@ -230,7 +231,7 @@ impl Envelope<'_> {
             .find(|name| found.raw(name).is_some())
         {
             return Err(refuse(Problem::field(
-                "unknown_field",
+                Code::UnknownField,
                 format!("data.{name}"),
                 format!("`data.{name}`: the envelope says it"),
             )));
@@ -293,14 +294,14 @@ mod tests {
         for name in ["quantity", "customer", "at"] {
             let (id, problem) = event(&format!(r#","{name}":"5""#)).unwrap_err();
             assert_eq!(
-                (&*id, problem.code, problem.field.as_deref()),
+                (&*id, problem.code.as_str(), problem.field.as_deref()),
                 ("a", "unknown_field", Some(name))
             );
         }
         // It was charged by the rate without the attribute.
         let (_, problem) = event(r#","attributes":{"model":"large"}"#).unwrap_err();
         assert_eq!(
-            (problem.code, problem.field.as_deref()),
+            (problem.code.as_str(), problem.field.as_deref()),
             ("unknown_field", Some("attributes"))
         );
         assert!(event(r#","traceparent":"00-1-2-3""#).is_ok());
@@ -314,7 +315,8 @@ mod tests {
             binary(header, br#"{"quantity":"1"}"#, None)
                 .unwrap_err()
                 .1
-                .code,
+                .code
+                .as_str(),
             "unknown_field"
         );
     }
@@ -415,17 +417,17 @@ mod tests {
         // What nobody names is refused, and so is what is not where the map says.
         let (_, problem) = one(&body.replace("\"trace\"", "\"more\"")).unwrap_err();
         assert_eq!(
-            (problem.code, problem.field.as_deref()),
+            (problem.code.as_str(), problem.field.as_deref()),
             ("unknown_field", Some("data.more"))
         );
         let (_, problem) = one(&body.replace("\"seconds\"", "\"secs\"")).unwrap_err();
         assert_eq!(
-            (problem.code, problem.field.as_deref()),
+            (problem.code.as_str(), problem.field.as_deref()),
             ("unknown_field", Some("data.usage.secs"))
         );
         let (_, problem) = one(&body.replace("\"seconds\":6e1", "")).unwrap_err();
         assert_eq!(
-            (problem.code, problem.field.as_deref()),
+            (problem.code.as_str(), problem.field.as_deref()),
             ("missing_field", Some("data.usage.seconds"))
         );
         assert_eq!(
@@ -433,7 +435,8 @@ mod tests {
                 .unwrap()
                 .check()
                 .unwrap_err()
-                .code,
+                .code
+                .as_str(),
             "unknown_field"
         );
         // An event that has the usual fields is read as ever.
@@ -499,14 +502,20 @@ mod tests {
             let body = GOOD.replacen(from, to, 1);
             let (_, problem) = one(&body).unwrap_err();
             assert_eq!(
-                (problem.code, problem.field.as_deref()),
+                (problem.code.as_str(), problem.field.as_deref()),
                 (code, Some(field)),
                 "{body}"
             );
         }
-        assert_eq!(parse(b"{", None).unwrap_err().code, "invalid_json");
+        assert_eq!(parse(b"{", None).unwrap_err().code.as_str(), "invalid_json");
         assert_eq!(
-            parse(b"[1]", None).unwrap().remove(0).unwrap_err().1.code,
+            parse(b"[1]", None)
+                .unwrap()
+                .remove(0)
+                .unwrap_err()
+                .1
+                .code
+                .as_str(),
             "invalid_event"
         );
     }
@@ -545,7 +554,7 @@ mod tests {
                     .remove(0)
                     .unwrap_err();
                 assert_eq!(
-                    (problem.code, problem.field.as_deref()),
+                    (problem.code.as_str(), problem.field.as_deref()),
                     ("invalid_field", Some(field)),
                     "{body}"
                 );
@@ -592,7 +601,7 @@ mod tests {
                     .remove(0)
                     .unwrap_err();
                 assert_eq!(
-                    (problem.code, problem.field.as_deref()),
+                    (problem.code.as_str(), problem.field.as_deref()),
                     ("invalid_field", Some("data")),
                     "{body}"
                 );

@@ -3,8 +3,9 @@
 
 use super::called;
 use crate::sheet::{decimal, shown};
-use crate::{Problem, UsageEvent, numbers};
+use crate::{UsageEvent, numbers};
 use compact_str::CompactString;
+use problem::{Code, Problem};
 use rating::money::Rate as Amount;
 use rating::{Instant, Quantity};
 use std::borrow::Cow;
@@ -32,11 +33,11 @@ fn has_control(text: &str) -> bool {
 }
 
 pub fn missing(field: &str) -> Problem {
-    Problem::field("missing_field", field, format!("`{field}` is missing"))
+    Problem::field(Code::MissingField, field, format!("`{field}` is missing"))
 }
 
 pub fn invalid(field: &str, expected: impl std::fmt::Display) -> Problem {
-    Problem::field("invalid_field", field, format!("`{field}`: {expected}"))
+    Problem::field(Code::InvalidField, field, format!("`{field}`: {expected}"))
 }
 
 /// 1 to `chars_max` characters without control characters.
@@ -110,7 +111,7 @@ pub fn nobody_called(value: &str) -> Problem {
          give such rows what the switch writes, such as s or voicemail (in a map of columns by \
          `constants`)"
     );
-    Problem::field("missing_field", "destination", detail)
+    Problem::field(Code::MissingField, "destination", detail)
 }
 
 /// A number called: what holds none is a name of a switch's own, or an address.
@@ -132,7 +133,7 @@ fn check_called(value: &str) -> Result<(), Problem> {
          conf-12; a name of a place may be an attribute)",
         shown(value)
     );
-    Err(Problem::field("invalid_number", "destination", detail))
+    Err(Problem::field(Code::InvalidNumber, "destination", detail))
 }
 
 /// A destination or origin; an origin that is empty is none.
@@ -146,7 +147,7 @@ pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem
             shown(value),
             shown(prefix)
         );
-        return Err(Problem::field("technical_prefix", field, detail));
+        return Err(Problem::field(Code::TechnicalPrefix, field, detail));
     }
     if field == "destination" && numbers::is_garbled(value) {
         let detail = format!(
@@ -155,7 +156,7 @@ pub fn number(field: &str, value: &str) -> Result<Option<CompactString>, Problem
              figures, such as conf-12, or a switch's own code, such as *98)",
             shown(value)
         );
-        return Err(Problem::field("invalid_number", field, detail));
+        return Err(Problem::field(Code::InvalidNumber, field, detail));
     }
     if value.is_empty() {
         return if field == "destination" {
@@ -195,7 +196,7 @@ pub fn quantity(field: &str, value: &str) -> Result<Quantity, Problem> {
 
 pub fn not_negative(field: &str, quantity: Quantity) -> Result<Quantity, Problem> {
     if quantity.is_negative() {
-        Err(below_zero("negative_quantity", field, &quantity))
+        Err(below_zero(Code::NegativeQuantity, field, &quantity))
     } else {
         Ok(quantity)
     }
@@ -208,13 +209,13 @@ pub fn amount(field: &str, value: &str) -> Result<Amount, Problem> {
         .parse()
         .map_err(|e| invalid(field, format_args!("cannot read {}: {e}", shown(value))))?;
     if amount.is_negative() {
-        Err(below_zero("negative_amount", field, &amount))
+        Err(below_zero(Code::NegativeAmount, field, &amount))
     } else {
         Ok(amount)
     }
 }
 
-fn below_zero(code: &'static str, field: &str, found: &dyn std::fmt::Display) -> Problem {
+fn below_zero(code: Code, field: &str, found: &dyn std::fmt::Display) -> Problem {
     let detail = format!(
         "`{field}`: {found} is below zero: expected 0 or more (usage is taken back with a void or \
             a correction)"
@@ -241,7 +242,7 @@ pub fn measure(
         (None, Some(_)) if meter == METER => {
             let detail = "`quantity` is missing: how many seconds a call lasted is not known by \
                 its `amount`";
-            Err(Problem::field("missing_field", "quantity", detail))
+            Err(Problem::field(Code::MissingField, "quantity", detail))
         }
         (None, Some(_)) => Ok(Quantity::whole(1)),
         (None, None) => Err(missing("quantity")),

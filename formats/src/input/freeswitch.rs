@@ -10,11 +10,12 @@ use super::cdr::Options;
 use super::freeswitch_post::Post;
 use super::legs::{self, Leg};
 use super::rawjson::{self, Elements};
-use super::row::{INCOMPLETE, Row};
+use super::row::Row;
 use super::{fields, json};
-use crate::{Problem, sheet};
+use crate::sheet;
 use base64::Engine as _;
 use percent_encoding::percent_decode_str;
+use problem::{Code, Problem};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 
@@ -107,7 +108,7 @@ type Text<'t> = Result<&'t str, (&'t str, Problem)>;
 fn records(text: &str) -> Result<Vec<Text<'_>>, Problem> {
     let too_many = || {
         Problem::new(
-            "batch_too_large",
+            Code::BatchTooLarge,
             format!("at most {RECORDS_MAX} records are read at once: send several"),
         )
     };
@@ -137,7 +138,7 @@ fn records(text: &str) -> Result<Vec<Text<'_>>, Problem> {
                 let is_cut = error.is_eof() && next == rest.len();
                 let cut = || {
                     Problem::new(
-                        INCOMPLETE,
+                        Code::IncompleteRecord,
                         "the record ends in the middle: the rest of it is not there yet",
                     )
                 };
@@ -154,8 +155,8 @@ fn records(text: &str) -> Result<Vec<Text<'_>>, Problem> {
         rest = rest.get(next..).unwrap_or_default().trim_start();
     }
     match &all[..] {
-        [] => Err(Problem::new("invalid_json", "the body is empty")),
-        [Err((_, problem))] if problem.code != INCOMPLETE => Err(problem.clone()),
+        [] => Err(Problem::new(Code::InvalidJson, "the body is empty")),
+        [Err((_, problem))] if problem.code != Code::IncompleteRecord => Err(problem.clone()),
         _ => Ok(all),
     }
 }
@@ -165,7 +166,7 @@ fn records(text: &str) -> Result<Vec<Text<'_>>, Problem> {
 fn form_value(value: &str) -> Result<String, Problem> {
     let expected = || {
         Problem::field(
-            "invalid_field",
+            Code::InvalidField,
             "cdr",
             "`cdr`: expected a record as JSON, URL-encoded or in base64",
         )
@@ -192,7 +193,7 @@ fn row(number: u64, raw: &str, options: &Options) -> (Row, Leg) {
     };
     let Some(record) = Post::read(raw, options.url_encoded) else {
         let problem = Problem::field(
-            "missing_field",
+            Code::MissingField,
             "variables",
             "expected a call record: an object with `variables`",
         );

@@ -7,8 +7,9 @@ use super::freeswitch_legs::Channel;
 use super::legs::{self, Leg};
 use super::row::Row;
 use super::when::Clock;
+use crate::UsageEvent;
 use crate::sheet::{self, Record};
-use crate::{Problem, UsageEvent};
+use problem::Problem;
 use rating::Quantity;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -359,7 +360,7 @@ mod tests {
             let tell = |row: Row| match row {
                 Row::Event { .. } => "event",
                 Row::Skipped { .. } => "skipped",
-                Row::Refused { problem, .. } => problem.code,
+                Row::Refused { problem, .. } => problem.code.as_str(),
             };
             parse(file.as_bytes(), options)
                 .unwrap()
@@ -410,7 +411,7 @@ mod tests {
             let tell = |row: Row| match row {
                 Row::Event { .. } => "event",
                 Row::Skipped { .. } => "skipped",
-                Row::Refused { problem, .. } => problem.code,
+                Row::Refused { problem, .. } => problem.code.as_str(),
             };
             parse(
                 file.as_bytes(),
@@ -447,7 +448,7 @@ mod tests {
             let tell = |row: Row| match row {
                 Row::Event { .. } => "event",
                 Row::Skipped { .. } => "skipped",
-                Row::Refused { problem, .. } => problem.code,
+                Row::Refused { problem, .. } => problem.code.as_str(),
             };
             parse(file.as_bytes(), &berlin())
                 .unwrap()
@@ -550,7 +551,7 @@ mod tests {
         ] {
             let rows = parse(good.replace(from, to).as_bytes(), &berlin()).unwrap();
             let code = if let Row::Refused { problem, .. } = &rows[0] {
-                problem.code
+                problem.code.as_str()
             } else {
                 "-"
             };
@@ -562,7 +563,7 @@ mod tests {
     fn the_zone_is_asked_for() {
         let rows = parse(FIXTURE, &Options::default()).unwrap();
         assert!(
-            matches!(&rows[0], Row::Refused { problem, .. } if problem.code == "zone_required")
+            matches!(&rows[0], Row::Refused { problem, .. } if problem.code.as_str() == "zone_required")
         );
         assert!(
             parse(

@@ -7,8 +7,9 @@ use super::legs::{self, Leg, SECOND_LEG};
 use super::rawjson::Pairs;
 use super::when::{self, Moment, epoch};
 use crate::sheet::shown;
-use crate::{Problem, UsageEvent, numbers};
+use crate::{UsageEvent, numbers};
 use percent_encoding::percent_decode_str;
+use problem::{Code, Problem};
 use rating::{Instant, Quantity};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -267,7 +268,7 @@ impl<'a> Post<'a> {
                     "`answer_epoch` is {again}, and `answer_uepoch` 0: the record contradicts \
                         itself and is not charged"
                 );
-                Err(Problem::field("contradiction", "answer_epoch", detail))
+                Err(Problem::field(Code::Contradiction, "answer_epoch", detail))
             }
             (Some(_), None) => Ok(Answer::Never),
             (None, _) => Ok(Answer::Unsaid),
@@ -344,7 +345,7 @@ impl<'a> Post<'a> {
                 "`answer_epoch` is {again}, and `answer_uepoch` {answer}: the record contradicts \
                     itself and is not charged"
             );
-            return Err(Problem::field("contradiction", "answer_epoch", detail));
+            return Err(Problem::field(Code::Contradiction, "answer_epoch", detail));
         }
         Ok(())
     }

@@ -171,7 +171,7 @@ fn forms_and_files() {
         ("{]", "invalid_json"),
     ] {
         assert_eq!(
-            parse(bad.as_bytes(), &options).unwrap_err().code,
+            parse(bad.as_bytes(), &options).unwrap_err().code.as_str(),
             code,
             "{bad}"
         );
@@ -405,7 +405,7 @@ fn outcomes(records: &[&str], options: &Options) -> Vec<&'static str> {
         Row::Skipped { .. } => "skipped",
         Row::Refused { problem, .. } => {
             assert!(problem.detail.contains("both_legs"), "{}", problem.detail);
-            problem.code
+            problem.code.as_str()
         }
     };
     parse(records.join("\n").as_bytes(), options)
@@ -603,7 +603,7 @@ fn a_form_with_two_records_is_refused() {
     )
     .unwrap_err();
     assert_eq!(
-        (problem.code, problem.field.as_deref()),
+        (problem.code.as_str(), problem.field.as_deref()),
         ("invalid_field", Some("cdr"))
     );
     assert_eq!(

@@ -10,8 +10,9 @@
 use super::fields::{self, ATTRIBUTES_MAX, DEFAULT_SOURCE, ID_CHARS_MAX, NAME_CHARS_MAX};
 use super::rawjson::{self, Pairs};
 use super::row::{Parsed, too_many};
-use crate::{BATCH_EVENTS_MAX, Problem, UsageEvent, sheet};
+use crate::{BATCH_EVENTS_MAX, UsageEvent, sheet};
 use compact_str::CompactString;
+use problem::{Code, Problem};
 use rating::Instant;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -65,7 +66,7 @@ pub(crate) fn not_json(text: &str, error: &serde_json::Error) -> Problem {
         Some(kind) => format!("this is {kind}"),
         None => rating::validate::located(text.as_bytes(), error),
     };
-    Problem::new("invalid_json", format!("not valid JSON: {said}"))
+    Problem::new(Code::InvalidJson, format!("not valid JSON: {said}"))
 }
 
 /// A name that one object has twice: nobody knows which of the two is meant.
@@ -86,7 +87,7 @@ fn unknown(name: &str) -> Problem {
     let name: String = name.chars().take(64).collect();
     let known = NAMES.join(", ");
     Problem::field(
-        "unknown_field",
+        Code::UnknownField,
         name.clone(),
         format!("`{name}` is not a field of a usage event; they are {known}"),
     )
@@ -285,7 +286,7 @@ impl<'a> Fields<'a> {
     fn check(&self, defaults: &Defaults<'_>) -> Result<UsageEvent, Problem> {
         if self.not_an_object {
             return Err(Problem::new(
-                "invalid_event",
+                Code::InvalidEvent,
                 "expected an event: a JSON object",
             ));
         }

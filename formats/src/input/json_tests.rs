@@ -1,4 +1,5 @@
 use super::*;
+use problem::Code;
 use proptest::prelude::*;
 
 const GOOD: &str = r#"{"id":"e1","source":"pbx-1","customer":"acme-42","meter":"call","quantity":"600","at":"2026-11-20T09:00:00Z","destination":"+4930123456","attributes":{"direction":"outbound","a":"b"}}"#;
@@ -87,7 +88,7 @@ fn how_long_a_call_lasted_is_not_its_amount() {
     let (_, problem) =
         parse_one(&GOOD.replace("\"quantity\":\"600\"", "\"amount\":\"7\"")).unwrap_err();
     assert_eq!(
-        (problem.code, problem.field.as_deref()),
+        (problem.code.as_str(), problem.field.as_deref()),
         ("missing_field", Some("quantity"))
     );
     let both = parse_one(&GOOD.replace(
@@ -125,7 +126,7 @@ fn check(change: (&str, &str), code: &str, field: &str) {
     assert_ne!(body, GOOD, "{change:?}");
     let (id, problem) = parse_one(&body).unwrap_err();
     assert_eq!(
-        (problem.code, problem.field.as_deref()),
+        (problem.code.as_str(), problem.field.as_deref()),
         (code, Some(field)),
         "{change:?} {}",
         problem.detail
@@ -334,13 +335,13 @@ fn a_body_that_is_not_json_is_one_problem() {
         &format!("[{GOOD}] x"),
     ] {
         assert_eq!(
-            parse(bad.as_bytes()).unwrap_err().code,
+            parse(bad.as_bytes()).unwrap_err().code.as_str(),
             "invalid_json",
             "{bad}"
         );
     }
     assert_eq!(
-        parse(b"{\"id\":\"\xff\"}").unwrap_err().code,
+        parse(b"{\"id\":\"\xff\"}").unwrap_err().code.as_str(),
         "invalid_json"
     );
     assert_eq!(
@@ -350,14 +351,20 @@ fn a_body_that_is_not_json_is_one_problem() {
             .as_deref(),
         Some("events")
     );
-    assert_eq!(parse(br#"{"events":5}"#).unwrap_err().code, "invalid_field");
+    assert_eq!(
+        parse(br#"{"events":5}"#).unwrap_err().code.as_str(),
+        "invalid_field"
+    );
     assert_eq!(parse(br#"{"events":[]}"#), Ok(vec![]));
 }
 
 #[test]
 fn a_batch_is_bounded() {
     let body = format!("[{}0]", "0,".repeat(BATCH_EVENTS_MAX));
-    assert_eq!(parse(body.as_bytes()).unwrap_err().code, "batch_too_large");
+    assert_eq!(
+        parse(body.as_bytes()).unwrap_err().code.as_str(),
+        "batch_too_large"
+    );
     let body = format!("[{}0]", "0,".repeat(BATCH_EVENTS_MAX - 1));
     assert_eq!(parse(body.as_bytes()).unwrap().len(), BATCH_EVENTS_MAX);
 }
@@ -380,12 +387,12 @@ fn a_destination_that_says_nobody_is_refused() {
     ] {
         assert_eq!(
             of(to).unwrap_err(),
-            ("missing_field", Some("destination".to_owned())),
+            (Code::MissingField, Some("destination".to_owned())),
             "{to}"
         );
     }
     for to in ["\"Germany\"", "\"Deutschland Mobil\"", "\"x\""] {
-        assert_eq!(of(to).unwrap_err().0, "invalid_number", "{to}");
+        assert_eq!(of(to).unwrap_err().0, Code::InvalidNumber, "{to}");
     }
     assert_eq!(of("null").unwrap().destination, None);
     assert_eq!(
@@ -401,7 +408,7 @@ fn an_id_that_lost_its_digits_is_none() {
             .map_err(|(_, problem)| problem.code)
     };
     for id in ["1.79618E+12", "1.79618e+12", "#REF!", "N/A", "-", "null"] {
-        assert_eq!(of(id).unwrap_err(), "invalid_field", "{id}");
+        assert_eq!(of(id).unwrap_err(), Code::InvalidField, "{id}");
     }
     for id in [
         "0",

@@ -5,8 +5,9 @@
 //! second leg and stands alone is refused.
 
 use super::row::Row;
+use crate::numbers;
 use crate::sheet::shown;
-use crate::{Problem, numbers};
+use problem::{Code, Problem};
 use std::collections::{HashMap, HashSet};
 
 /// Digits of the shortest number that is no extension of the switch's own.
@@ -69,7 +70,7 @@ pub(super) fn refused(field: &str, value: &str, why: &str) -> Problem {
         "`{field}` {}: {why}; if such records are calls of their own, say so by `both_legs`: true",
         shown(value)
     );
-    Problem::field("second_leg", field, detail)
+    Problem::field(Code::SecondLeg, field, detail)
 }
 
 /// Of two records that are usage and name one another, the second leg is skipped: the one that was
@@ -272,7 +273,7 @@ fn is_no_usage(row: &Row) -> bool {
     match row {
         Row::Skipped { .. } => true,
         Row::Refused { problem, .. } => {
-            problem.code == "missing_field" && problem.field.as_deref() == Some("customer")
+            problem.code == Code::MissingField && problem.field.as_deref() == Some("customer")
         }
         Row::Event { .. } => false,
     }

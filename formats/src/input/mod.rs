@@ -30,4 +30,4 @@ pub mod titles;
 pub mod when;
 
 pub use rawjson::given_twice;
-pub use row::{INCOMPLETE, Parsed, Row, whole_rows};
+pub use row::{Parsed, Row, whole_rows};

@@ -2,7 +2,8 @@
 
 use super::json::{self, Defaults};
 use super::row::{self, Parsed, Row};
-use crate::{BATCH_EVENTS_MAX, Problem, sheet};
+use crate::{BATCH_EVENTS_MAX, sheet};
+use problem::Problem;
 
 /// The events of a request's body, in order.
 pub fn parse(body: &[u8]) -> Result<Vec<Parsed>, Problem> {
@@ -100,11 +101,11 @@ mod tests {
         assert!(parsed[0].is_ok() && parsed[3].is_ok());
         let (id, problem) = parsed[1].clone().unwrap_err();
         assert_eq!(
-            (id.as_str(), problem.code, problem.detail.as_str()),
+            (id.as_str(), problem.code.as_str(), problem.detail.as_str()),
             ("b", "missing_field", "line 3: `customer` is missing")
         );
         let (_, problem) = parsed[2].clone().unwrap_err();
-        assert_eq!(problem.code, "invalid_json");
+        assert_eq!(problem.code.as_str(), "invalid_json");
         assert!(problem.detail.starts_with("line 4: "), "{}", problem.detail);
     }
 }

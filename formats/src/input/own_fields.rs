@@ -14,10 +14,10 @@ use super::said::{self, AmountUnit, Named};
 use super::titles;
 use super::when::DateForm;
 use super::{fields, json};
-use crate::Problem;
 use crate::sheet::decimal::Mark;
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::shown;
+use problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -71,7 +71,7 @@ impl OwnFields {
                 FIELDS.join(", ")
             );
             return Err(Problem::field(
-                "unknown_field",
+                Code::UnknownField,
                 format!("map.{name}"),
                 detail,
             ));
@@ -269,7 +269,7 @@ impl OwnFields {
             {
                 // What stands elsewhere in the envelope is something else.
                 return Err(Problem::field(
-                    "missing_field",
+                    Code::MissingField,
                     place.clone(),
                     format!("`{place}`: the map takes `{name}` from there"),
                 ));
@@ -340,7 +340,7 @@ impl OwnFields {
                     `attributes`, or in `ignore` if it means nothing"
             ),
         };
-        Err(Problem::field("unknown_field", place, detail))
+        Err(Problem::field(Code::UnknownField, place, detail))
     }
 
     /// Those of `data` and those of the map.

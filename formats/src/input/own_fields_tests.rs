@@ -2,6 +2,7 @@
 
 use super::super::cloudevents;
 use super::*;
+use problem::Code;
 
 const MAP: &str = r#"{"fields":{"customer":"tenantid","quantity":"data.usage.seconds","destination":"data.callee"},
     "attributes":{"region":"data.region"},"constants":{"meter":"call"},"ignore":["data.trace","data.usage.unit"]}"#;
@@ -19,7 +20,7 @@ fn tell(from: &str, to: &str) -> (String, String, String) {
     {
         Ok(_) => ("-".to_owned(), String::new(), String::new()),
         Err((_, problem)) => (
-            problem.code.to_owned(),
+            problem.code.to_string(),
             problem.field.unwrap_or_default(),
             problem.detail,
         ),
@@ -155,7 +156,7 @@ fn a_map_names_a_place_once() {
         let own: OwnFields = serde_json::from_str(map).unwrap();
         let refused = own.check().unwrap_err();
         assert_eq!(
-            (refused.code, refused.field.as_deref()),
+            (refused.code.as_str(), refused.field.as_deref()),
             ("invalid_field", Some(field)),
             "{map}: {}",
             refused.detail
@@ -346,7 +347,7 @@ fn every_part_of_a_place_is_understood_or_stated() {
     ] {
         assert_eq!(
             checked("quantity", place, ""),
-            Err("ambiguous_unit"),
+            Err(Code::AmbiguousUnit),
             "{place}"
         );
         assert_eq!(
@@ -387,7 +388,7 @@ fn every_part_of_a_place_is_understood_or_stated() {
             "data.usage.tokens",
             r#","constants":{"meter":"call"}"#
         ),
-        Err("ambiguous_unit")
+        Err(Code::AmbiguousUnit)
     );
     for place in [
         "data.cents.value",
@@ -409,7 +410,7 @@ fn every_part_of_a_place_is_understood_or_stated() {
     ] {
         assert_eq!(
             checked("amount", place, ""),
-            Err("ambiguous_unit"),
+            Err(Code::AmbiguousUnit),
             "{place}"
         );
         assert_eq!(
@@ -437,9 +438,13 @@ fn every_part_of_a_place_is_understood_or_stated() {
         "data.exported_at",
         "data.end.value",
     ] {
-        assert_eq!(checked("at", place, ""), Err("ambiguous_column"), "{place}");
+        assert_eq!(
+            checked("at", place, ""),
+            Err(Code::AmbiguousColumn),
+            "{place}"
+        );
     }
-    assert_eq!(checked("at", "data.start_ms", ""), Err("ambiguous_date"));
+    assert_eq!(checked("at", "data.start_ms", ""), Err(Code::AmbiguousDate));
     for place in [
         "data.at",
         "data.began",

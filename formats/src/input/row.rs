@@ -1,9 +1,7 @@
 //! What becomes of one record: an event, or why there is none.
 
-use crate::{BATCH_EVENTS_MAX, Problem, UsageEvent};
-
-/// The code of a record that ends in the middle: what follows is not there yet.
-pub const INCOMPLETE: &str = "incomplete_record";
+use crate::{BATCH_EVENTS_MAX, UsageEvent};
+use problem::{Code, Problem};
 
 /// One event of a body, in order: the event, or its id (empty if unreadable) and what is wrong.
 pub type Parsed = Result<UsageEvent, (String, Problem)>;
@@ -73,7 +71,7 @@ pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
     let is_cut = crate::sheet::has_cut_end(body);
     if let Some(last) = rows.last_mut().filter(|_| is_cut) {
         let problem = Problem::new(
-            INCOMPLETE,
+            Code::IncompleteRecord,
             "the last line ends without a line feed: it may be cut, and is not read",
         );
         *last = Row::Refused {
@@ -89,7 +87,7 @@ pub fn whole_rows(mut rows: Vec<Row>, body: &[u8]) -> Vec<Row> {
 pub(crate) fn utf8(body: &[u8]) -> Result<&str, Problem> {
     let text = std::str::from_utf8(body).map_err(|e| {
         Problem::new(
-            "invalid_json",
+            Code::InvalidJson,
             format!(
                 "expected UTF-8, found another byte at offset {}",
                 e.valid_up_to()
@@ -124,7 +122,7 @@ pub(crate) fn tell(row: &Row) -> String {
 
 pub(crate) fn too_many() -> Problem {
     Problem::new(
-        "batch_too_large",
+        Code::BatchTooLarge,
         format!("a batch has at most {BATCH_EVENTS_MAX} events: send several"),
     )
 }
@@ -140,7 +138,7 @@ mod tests {
             event: UsageEvent::default(),
         };
         let code = |body: &[u8]| match &whole_rows(vec![event()], body)[..] {
-            [Row::Refused { problem, .. }] => problem.code,
+            [Row::Refused { problem, .. }] => problem.code.as_str(),
             _ => "-",
         };
         let utf16 = |text: &str| -> Vec<u8> {
@@ -153,13 +151,13 @@ mod tests {
         for (body, want) in [
             (&b"acme,60\n"[..], "-"),
             (b"acme,60\r\n  ", "-"),
-            (b"acme,6", INCOMPLETE),
+            (b"acme,6", "incomplete_record"),
             (&whole, "-"),
-            (&utf16("acme,6"), INCOMPLETE),
+            (&utf16("acme,6"), "incomplete_record"),
             (b"acme,60\racme,60\r", "-"),
-            (b"acme,60\racme,6", INCOMPLETE),
+            (b"acme,60\racme,6", "incomplete_record"),
             // Within the line feed.
-            (&whole[..whole.len() - 1], INCOMPLETE),
+            (&whole[..whole.len() - 1], "incomplete_record"),
         ] {
             assert_eq!(code(body), want, "{body:?}");
         }

@@ -4,10 +4,10 @@
 
 use super::when::{DateForm, is_utc};
 use super::{fields, titles};
-use crate::Problem;
 use crate::sheet::duration::DurationForm;
 use crate::sheet::shown;
 use crate::sheet::units::{self, Unit};
+use problem::{Code, Problem};
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 
@@ -215,7 +215,7 @@ fn unstated(named: Named<'_>, word: &str) -> Problem {
     };
     let detail =
         format!("`quantity`: what {named} says of its numbers is not known ({word}): {forms}");
-    Problem::field("ambiguous_unit", "quantity", detail)
+    Problem::field(Code::AmbiguousUnit, "quantity", detail)
 }
 
 /// The same of amounts.
@@ -232,7 +232,7 @@ pub(super) fn check_words_of_amounts(
          currency of the customer's agreement (no other is converted, and what is not owed is no \
          amount)"
     );
-    Err(Problem::field("ambiguous_unit", "amount", detail))
+    Err(Problem::field(Code::AmbiguousUnit, "amount", detail))
 }
 
 /// Of instants: `field` is `at` or `end`. A column that is named by its number is stated, whatever
@@ -258,25 +258,25 @@ pub(super) fn check_instants(
             ""
         };
         return refused(
-            "ambiguous_column",
+            Code::AmbiguousColumn,
             &format!("says when the usage ended, and `at` is when it began{end}"),
         );
     }
     if field == "end" && said.begins && !said.ends {
         return refused(
-            "ambiguous_column",
+            Code::AmbiguousColumn,
             "says when the usage began: map the column as `at`",
         );
     }
     if let Some(word) = &said.unknown {
         return refused(
-            "ambiguous_column",
+            Code::AmbiguousColumn,
             &format!("says something that is not known ({word})"),
         );
     }
     if said.is_utc && !zone.is_none_or(is_utc) {
         return refused(
-            "ambiguous_zone",
+            Code::AmbiguousZone,
             &format!(
                 "says UTC, and `zone` {}: state the one that the times are of",
                 zone.unwrap_or_default()
@@ -305,7 +305,7 @@ pub(super) fn check_instants(
                     2026-11-20T09:00:00Z"
             }
         };
-        return refused("ambiguous_date", what);
+        return refused(Code::AmbiguousDate, what);
     }
     Ok(())
 }
@@ -412,7 +412,7 @@ pub(super) fn check_durations(
         let detail = format!(
             "`quantity`: {named} {what}: say by `duration_form` what its numbers are: {which}"
         );
-        Problem::field("ambiguous_unit", "quantity", detail)
+        Problem::field(Code::AmbiguousUnit, "quantity", detail)
     };
     match (agrees, form, said) {
         (false, ..) => Err(refused("names another unit than the map states")),
@@ -436,7 +436,7 @@ pub(super) fn check_amounts(named: Named<'_>, unit: Option<AmountUnit>) -> Resul
                 in the currency of the customer's \
              agreement (no other is converted)"
         );
-        Err(Problem::field("ambiguous_unit", "amount", detail))
+        Err(Problem::field(Code::AmbiguousUnit, "amount", detail))
     };
     /// Parts and multiples of a currency's unit.
     const SCALES: [&str; 16] = [

@@ -20,13 +20,14 @@ use super::cdr;
 use super::row::Row;
 use super::said::{self, AmountUnit, Named};
 use super::when::{Clock, DateForm, Moment};
+use crate::UsageEvent;
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record, Records};
-use crate::{Problem, UsageEvent};
 use columns::{Place, check_shared, index_of, left_out, named, place_of, shown_titles};
 use compact_str::CompactString;
 use lines::{First, said_of_titles, unclear_first};
+use problem::{Code, Problem};
 use rating::Quantity;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -204,7 +205,7 @@ fn no_column(header: &[String]) -> Problem {
         FIELDS.join(", "),
         shown_titles(header)
     );
-    Problem::new("unknown_column", detail)
+    Problem::new(Code::UnknownColumn, detail)
 }
 
 /// A column map, resolved to indices.
@@ -238,7 +239,7 @@ impl<'m> Reader<'m> {
                 "`{name}` is not a field of a usage event; they are {known} (and as columns {})",
                 COLUMNS_ONLY.join(", ")
             );
-            return Err(Problem::field("unknown_field", name.clone(), detail));
+            return Err(Problem::field(Code::UnknownField, name.clone(), detail));
         }
         let fields = map
             .columns
@@ -398,7 +399,7 @@ impl<'m> Reader<'m> {
                         `decimal_comma` true or false which",
                     sheet::shown(text)
                 );
-                Err(Problem::field("ambiguous_number", field, detail))
+                Err(Problem::field(Code::AmbiguousNumber, field, detail))
             }
             _ => Ok(Mark::Point),
         }
@@ -493,7 +494,7 @@ impl<'m> Reader<'m> {
                  both times with their offset, such as +01:00",
                 sheet::shown(&text)
             );
-            return Err(Problem::field("ambiguous_time", "end", detail));
+            return Err(Problem::field(Code::AmbiguousTime, "end", detail));
         }
         let micros = end.at.micros() - at.at.micros();
         if micros < 0 {

@@ -1,4 +1,5 @@
 use super::*;
+use problem::Code;
 use proptest::prelude::*;
 
 const FIXTURE: &[u8] = include_bytes!("../../../tests/fixtures/usage_table.csv");
@@ -37,7 +38,11 @@ fn the_map_is_checked_first() {
         ("\";\"", "\"€\"", "invalid_field"),
     ] {
         let map: ColumnMap = serde_json::from_str(&MAP.replacen(from, to, 1)).unwrap();
-        assert_eq!(parse(FIXTURE, &map).unwrap_err().code, code, "{to}");
+        assert_eq!(
+            parse(FIXTURE, &map).unwrap_err().code.as_str(),
+            code,
+            "{to}"
+        );
     }
     assert!(serde_json::from_str::<ColumnMap>(r#"{"colums":{}}"#).is_err());
 }
@@ -208,7 +213,8 @@ fn unanswered_rows_are_no_usage_whatever_their_seconds() {
     assert_eq!(
         parse(file.as_bytes(), &serde_json::from_str(&messages).unwrap())
             .unwrap_err()
-            .code,
+            .code
+            .as_str(),
         "unknown_column"
     );
 }
@@ -251,7 +257,7 @@ pub(super) fn outcomes(file: &str, map: &str) -> Vec<String> {
         Row::Skipped { .. } => "skipped".to_owned(),
         Row::Refused { problem, .. } => {
             assert!(problem.detail.contains('`'), "{}", problem.detail);
-            problem.code.to_owned()
+            problem.code.to_string()
         }
     };
     rows.iter().skip(1).map(outcome).collect()
@@ -428,7 +434,7 @@ fn a_first_line_that_is_a_bad_record_is_refused_and_no_titles() {
     )
     .unwrap_err();
     assert_eq!(
-        (doubtful.code, doubtful.field.as_deref()),
+        (doubtful.code.as_str(), doubtful.field.as_deref()),
         ("ambiguous_column", Some("headless")),
         "{}",
         doubtful.detail
@@ -553,10 +559,13 @@ fn a_column_beyond_the_file_is_no_column() {
     let by_number =
         format!(r#"{{"columns":{{"id":0,"at":1,"quantity":2,"destination":9}},{CALLS}}}"#);
     let parsed = |map: &str| parse(&file.as_bytes()[8..], &serde_json::from_str(map).unwrap());
-    assert_eq!(parsed(&by_number).unwrap_err().code, "unknown_column");
+    assert_eq!(
+        parsed(&by_number).unwrap_err().code.as_str(),
+        "unknown_column"
+    );
     let headless = by_number.replacen('{', r#"{"headless":true,"#, 1);
     assert!(
-        matches!(&parsed(&headless).unwrap()[0], Row::Refused { problem, .. } if problem.code == "invalid_row")
+        matches!(&parsed(&headless).unwrap()[0], Row::Refused { problem, .. } if problem.code == Code::InvalidRow)
     );
     // Nothing is there yet.
     assert_eq!(
@@ -601,7 +610,7 @@ fn a_file_without_a_column_of_an_event_is_none() {
             &ColumnMap::by_names(file.as_bytes()).unwrap(),
         )
         .unwrap_err();
-        assert_eq!(problem.code, "unknown_column", "{file}");
+        assert_eq!(problem.code.as_str(), "unknown_column", "{file}");
         assert!(
             problem.detail.contains(
                 file.split([';', '\n'])

@@ -4,11 +4,11 @@
 mod local;
 
 use super::fields;
-use crate::Problem;
 use crate::sheet::shown;
 use jiff::Timestamp;
 use jiff::civil::Time;
 use jiff::tz::{AmbiguousOffset, TimeZone};
+use problem::{Code, Problem};
 use rating::Instant;
 use serde::{Deserialize, Serialize};
 
@@ -151,7 +151,7 @@ impl Clock {
                 shown(text),
                 local.at.weekday()
             );
-            return Err(Problem::field("contradiction", field, detail));
+            return Err(Problem::field(Code::Contradiction, field, detail));
         }
         let instant = |timestamp: Option<Timestamp>| {
             let at =
@@ -187,7 +187,7 @@ impl Clock {
                         Europe/Berlin",
                     shown(text)
                 );
-                return Err(Problem::field("zone_required", field, detail));
+                return Err(Problem::field(Code::ZoneRequired, field, detail));
             }
         };
         Ok(Moment {
@@ -232,7 +232,7 @@ fn left_out(field: &str, text: &str, zone: &TimeZone) -> Problem {
          the time with its offset, such as +01:00",
         shown(text)
     );
-    Problem::field("no_such_time", field, detail)
+    Problem::field(Code::NoSuchTime, field, detail)
 }
 
 /// Decimal digits, moved by `decimals` and cut to microseconds.
@@ -427,7 +427,7 @@ mod tests {
             }
             let got = clock
                 .read("at", text)
-                .map_or_else(|problem| problem.code.to_owned(), |at| at.to_string());
+                .map_or_else(|problem| problem.code.to_string(), |at| at.to_string());
             assert_eq!(got, want, "{text} {form:?} {zone}");
         }
         let clock = Clock::new(Some("UTC"), YearFirst).unwrap();

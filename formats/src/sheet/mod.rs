@@ -16,7 +16,7 @@ pub mod units;
 pub use record::{Cells, Record, Records, complete_len, delimiter_of};
 pub use text::{has_cut_end, has_only_returns, is_rewritten, is_utf16, text_of, without_rows};
 
-use crate::Problem;
+use problem::{Code, Problem};
 
 /// Characters of a value that a message shows.
 const SHOWN_CHARS_MAX: usize = 40;
@@ -61,7 +61,7 @@ pub fn delimiter(stated: Option<char>, text: &str) -> Result<u8, Problem> {
     match stated {
         Some(c) => u8::try_from(c).ok().filter(u8::is_ascii).ok_or_else(|| {
             let detail = "`delimiter`: expected one ASCII character";
-            Problem::field("invalid_field", "delimiter", detail)
+            Problem::field(Code::InvalidField, "delimiter", detail)
         }),
         None => Ok(delimiter_of(text)),
     }

@@ -30,7 +30,7 @@ impl BatchExecutor {
         let mut priced = charge::price_standing(prepared, customer, plan, &self.states)?;
         let (hold, over_hold) = self
             .post_usage(prepared, customer, plan, &mut priced)
-            .map_err(|refusal| UnratedReason(refusal.code()))?;
+            .map_err(|refusal| UnratedReason(refusal.code().as_str()))?;
         let Priced { charges, open } = priced;
         let places = self.grow(prepared, customer, plan, &charges);
         let open = open.into_iter().map(Open::link).collect();

@@ -6,10 +6,11 @@ use crate::beside::Beside;
 use crate::charge;
 use crate::command::CommandResult;
 use crate::record::{event_body, record_of};
-use crate::requests::{Outcome, Problem};
+use crate::requests::Outcome;
 use crate::standing::Standing;
 use journal::{EntryPayload, JournalEntry, Kind, OpenLink, Seq};
 use prepare::event::RatedEvent;
+use problem::{Code, Problem};
 use rating::TenantId;
 use std::sync::Arc;
 
@@ -103,7 +104,7 @@ impl BatchExecutor {
                 record.identity.id, record.identity.source
             );
             return CommandResult::Event(Outcome::Rejected(Problem::field(
-                "id_conflict",
+                Code::IdConflict,
                 "id",
                 detail,
             )));

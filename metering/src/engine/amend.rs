@@ -5,15 +5,16 @@ use crate::behind::{Behind, Taken};
 use crate::command::{Amended, Command, CommandResult, out_of_step};
 use crate::named::Named;
 use crate::reach::{Reach, is_above, reported_by};
-use crate::requests::{Problem, UsageEvent, VoidRequest};
+use crate::requests::{UsageEvent, VoidRequest};
 use crate::shares;
 use crate::standing::Standing;
-use crate::void::{self, Void};
+use crate::void::Void;
 use journal::{Charge, Identity, JournalEntry, Kind, Namespace};
 use ledger::{AccountKey, Limit};
 use prepare::caller::Caller;
 use prepare::failures::journal_problem;
 use prepare::preparer::Lateness;
+use problem::{Code, Problem};
 use rating::ids::ApiKeyId;
 use rating::{Cents, Currency, TenantId};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ impl Engine {
                 }
             };
             match self.submit_one(work).await? {
-                CommandResult::Amended(Err(problem)) if problem.code == void::OVERTAKEN => {}
+                CommandResult::Amended(Err(problem)) if problem.code == Code::Overtaken => {}
                 CommandResult::Amended(outcome) => return outcome,
                 _ => return Err(out_of_step()),
             }
@@ -144,7 +145,12 @@ impl Engine {
             Some(meter) => meter,
             // It was kept without one.
             None if charged.body.charges.is_empty() => prepare::measure::no_meter(),
-            None => return Err(Problem::new("unknown_meter", "the event's meter is gone")),
+            None => {
+                return Err(Problem::new(
+                    Code::UnknownMeter,
+                    "the event's meter is gone",
+                ));
+            }
         };
         let side = if path.first() == Some(&author) {
             author
@@ -331,5 +337,5 @@ pub(crate) fn as_standing(
 }
 
 pub(crate) fn kept_changing() -> Problem {
-    Problem::new("unavailable", "the event kept changing; try again")
+    Problem::new(Code::Unavailable, "the event kept changing; try again")
 }

@@ -5,7 +5,7 @@ use crate::command::{Command, HoldCommand, out_of_step};
 use crate::holds;
 use crate::named::Named;
 use crate::record::event_of;
-use crate::requests::{Covered, HoldAnswer, PlaceHold, Problem, SellerCover, UsageEvent};
+use crate::requests::{Covered, HoldAnswer, PlaceHold, SellerCover, UsageEvent};
 use compact_str::{ToCompactString, format_compact};
 use journal::{Identity, Namespace, Reporter, StateKeys};
 use ledger::Hold;
@@ -13,6 +13,7 @@ use prepare::caller::Caller;
 use prepare::failures::journal_problem;
 use prepare::hold_name::{hold_id, may_end};
 use prepare::preparer::Lateness;
+use problem::{Code, Problem};
 use rating::Quantity;
 use rating::ids::HoldId;
 
@@ -148,7 +149,7 @@ impl Engine {
         usage.quantity = quantity.unwrap_or(hold.quantity);
         if usage.quantity.is_negative() {
             return Err(Problem::field(
-                "negative_quantity",
+                Code::NegativeQuantity,
                 "quantity",
                 "expected 0 or more",
             ));
@@ -217,7 +218,7 @@ impl Engine {
             return Ok(hold);
         }
         Err(Problem::new(
-            "placed_above",
+            Code::PlacedAbove,
             "a seller above placed this hold: only it, or a seller above that, may change it",
         ))
     }

@@ -4,10 +4,11 @@ use super::Engine;
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::execution::SWEEP_HOLDS_MAX;
 use crate::named::Named;
-use crate::requests::{MoneyAnswer, MoveMoney, PaymentPosted, PostPayment, Problem};
+use crate::requests::{MoneyAnswer, MoveMoney, PaymentPosted, PostPayment};
 use journal::{Identity, Namespace, StateKeys};
 use ledger::{AccountKey, Balance};
 use prepare::failures::journal_problem;
+use problem::Problem;
 use rating::{Cents, TenantId};
 use std::collections::BTreeSet;
 

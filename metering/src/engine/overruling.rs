@@ -4,11 +4,12 @@
 use super::Engine;
 use crate::command::{Command, CommandResult, Overrules};
 use crate::engine::amend::{LOOKS_MAX, kept_changing};
-use crate::requests::{Outcome, Problem};
+use crate::requests::Outcome;
 use crate::void::Void;
 use futures_util::{StreamExt as _, stream};
 use journal::{Identity, JournalEntry, Namespace};
 use prepare::event::RatedEvent;
+use problem::{Code, Problem};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -104,7 +105,7 @@ impl Engine {
             .await
         {
             Ok((void, _)) => Ok(Some(void)),
-            Err(problem) if problem.code == "unavailable" => Err(problem),
+            Err(problem) if problem.code == Code::Unavailable => Err(problem),
             Err(_) => Ok(None),
         }
     }

@@ -1,12 +1,12 @@
 //! Records of the journal, and the customers that requests name.
 
 use super::Engine;
-use crate::requests::Problem;
 use journal::{EntryQuery, JournalEntry, Of, Seq, StateKeys};
 use prepare::caller::Caller;
 use prepare::customer::Customer;
 use prepare::event::RatedEvent;
 use prepare::failures::journal_problem;
+use problem::{Code, Problem};
 use std::sync::Arc;
 
 impl Engine {
@@ -49,7 +49,7 @@ impl Engine {
             .pop();
         found
             .map(Arc::new)
-            .ok_or_else(|| Problem::new("not_found", "there is no such record"))
+            .ok_or_else(|| Problem::new(Code::NotFound, "there is no such record"))
     }
 
     /// What must be priced at once needs one customer: none, or several of that name, are refused.
@@ -69,6 +69,6 @@ impl Engine {
 
     pub async fn customer(&self, caller: &Caller, name: &str) -> Result<Arc<Customer>, Problem> {
         let found = self.directory.customer(caller, name).await?;
-        found.ok_or_else(|| Problem::field("not_found", "customer", "there is no such customer"))
+        found.ok_or_else(|| Problem::field(Code::NotFound, "customer", "there is no such customer"))
     }
 }

@@ -5,12 +5,13 @@ use crate::batch_executor::{self, BatchExecutor, Known};
 use crate::charge;
 use crate::command::{Command, CommandResult, out_of_step};
 use crate::record::{self, event_of};
-use crate::requests::{AgainSummary, EventAnswer, Outcome, Posted, Problem, Quote, UsageEvent};
+use crate::requests::{AgainSummary, EventAnswer, Outcome, Posted, Quote, UsageEvent};
 use crate::retention_start::{BEFORE_RECORDS, RetentionStart};
 use journal::{EntryQuery, Kind, Of, Seq, StateKeys};
 use prepare::caller::Caller;
 use prepare::failures::journal_problem;
 use prepare::preparer::Lateness;
+use problem::{Code, Problem};
 use rating::TenantId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ impl Engine {
                         duplicate: false,
                     }
                 }
-                Err(problem) if problem.code == "unavailable" => return Err(problem),
+                Err(problem) if problem.code == Code::Unavailable => return Err(problem),
                 Err(problem) => Outcome::Rejected(problem),
             };
             answers.push(EventAnswer {
@@ -149,7 +150,7 @@ impl Engine {
         let balance = posted
             .balance
             .checked_sub(posted.debit)
-            .map_err(|overflow| Problem::new("overflow", overflow.to_string()))?;
+            .map_err(|overflow| Problem::new(Code::Overflow, overflow.to_string()))?;
         Ok(Quote {
             posted: Posted { balance, ..posted },
             record,
@@ -202,7 +203,7 @@ impl Engine {
                     kept: Arc::new(record),
                     prepared,
                 }),
-                Err(problem) => *unrated.entry(problem.code.to_owned()).or_default() += 1,
+                Err(problem) => *unrated.entry(problem.code.to_string()).or_default() += 1,
             }
         }
         let mut summary = AgainSummary {
@@ -229,7 +230,7 @@ impl Engine {
                 }
                 Outcome::Unrated { reason, .. } => *unrated.entry(reason).or_default() += 1,
                 Outcome::Rejected(problem) => {
-                    *unrated.entry(problem.code.to_owned()).or_default() += 1
+                    *unrated.entry(problem.code.to_string()).or_default() += 1
                 }
             }
         }

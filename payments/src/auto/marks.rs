@@ -5,7 +5,7 @@ use crate::rows::{AutoTopUp, PaymentRows};
 use crate::service::{PaymentService, unread};
 use ledger::AccountKey;
 use metering::balance_monitor::Purpose;
-use metering::requests::Problem;
+use problem::Problem;
 use rating::Cents;
 
 impl PaymentService {

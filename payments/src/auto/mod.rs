@@ -15,8 +15,8 @@ mod usage;
 use crate::rows::{AutoState, AutoTopUp, Origin, PaymentRows, TopUp, TopUpState};
 use crate::service::{NewCheckout, PaymentService, again_secs, code_of, provider_problem, unread};
 use catalog::Actor;
-use metering::requests::Problem;
 use notices::rows::{Notice, NoticeKind, NoticeRows};
+use problem::{Code, Problem};
 use provider::{
     CallKey, ChargeRequest, CheckoutRequest, Decline, KEY_GOOD_SECS, Payment as Shown,
     PaymentStatus, ProviderError,
@@ -42,12 +42,12 @@ pub struct AutoTerms {
 }
 
 fn overflow(_: Overflow) -> Problem {
-    Problem::new("overflow", "the amounts are too large")
+    Problem::new(Code::Overflow, "the amounts are too large")
 }
 
 fn changing() -> Problem {
     Problem::new(
-        "unavailable",
+        Code::Unavailable,
         "the automatic top-up kept changing; try again",
     )
 }
@@ -68,7 +68,7 @@ impl PaymentService {
         self.check_terms(terms.amount, currency)?;
         if terms.month_max < terms.amount {
             return Err(Problem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "month_max_cents",
                 "expected at least amount_cents",
             ));
@@ -194,10 +194,13 @@ impl PaymentService {
             return Ok(None);
         }
         if let Err(problem) = self.payer_in(&of, currency).await {
-            if problem.code == "unavailable" {
+            if problem.code == Code::Unavailable {
                 return Err(problem);
             }
-            return self.switch_off(&auto, problem.code).await.map(|()| None);
+            return self
+                .switch_off(&auto, problem.code.as_str())
+                .await
+                .map(|()| None);
         }
         // The balance is read after the row: a top-up that ended in between has changed the row.
         let Some((counted, balance)) = self.counted(&auto).await? else {
@@ -240,7 +243,7 @@ impl PaymentService {
             request_key: format!("auto:{id}"),
             token: (self.sources.token)()?,
             request: serde_json::to_string(&request)
-                .map_err(|error| Problem::new("internal", error.to_string()))?,
+                .map_err(|error| Problem::new(Code::Internal, error.to_string()))?,
             session: None,
             url: None,
             payment: None,
@@ -269,8 +272,9 @@ impl PaymentService {
     /// # Errors
     /// `provider_unavailable`: asked again later.
     pub(crate) async fn charge_kept(&self, top_up: TopUp) -> Result<(), Problem> {
-        let request: ChargeRequest = serde_json::from_str(&top_up.request)
-            .map_err(|error| Problem::new("internal", format!("top_ups.request_json: {error}")))?;
+        let request: ChargeRequest = serde_json::from_str(&top_up.request).map_err(|error| {
+            Problem::new(Code::Internal, format!("top_ups.request_json: {error}"))
+        })?;
         if self.now() >= top_up.expires_at {
             return self
                 .fail(&top_up, &End::Refused("outcome_unknown".to_owned()))
@@ -477,7 +481,9 @@ impl PaymentService {
         };
         match self.checkout(&self.actor("automatic top-up"), new).await {
             Ok(page) => Ok(page.url),
-            Err(problem) if matches!(problem.code, "provider_unavailable" | "unavailable") => {
+            Err(problem)
+                if matches!(problem.code, Code::ProviderUnavailable | Code::Unavailable) =>
+            {
                 Err(problem)
             }
             Err(problem) => {

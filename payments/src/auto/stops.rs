@@ -4,8 +4,8 @@
 use super::{TRIES_MAX, changing, rules};
 use crate::rows::{AutoState, AutoTopUp, Origin, Payment, PaymentRows};
 use crate::service::{PaymentService, unread};
-use metering::requests::Problem;
 use notices::rows::NoticeKind;
+use problem::Problem;
 use provider::Object;
 use rating::{Cents, TenantId};
 use serde_json::json;

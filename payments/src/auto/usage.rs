@@ -11,8 +11,8 @@ use crate::service::{PaymentService, unread};
 use crate::settlement::SOURCE;
 use journal::{EntryQuery, JournalEntry, Kind, Namespace, Of, Seq};
 use ledger::AccountKey;
-use metering::requests::Problem;
 use prepare::failures::journal_problem;
+use problem::Problem;
 use rating::{Cents, Currency, TenantId};
 
 /// Records of one read, and of one look; a balance with more of them is looked at again.

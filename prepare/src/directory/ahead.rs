@@ -5,7 +5,7 @@ use super::Directory;
 use crate::caller::Caller;
 use crate::failures::record_problem;
 use catalog::CatalogError;
-use formats::Problem;
+use problem::Problem;
 use rating::TenantId;
 use std::collections::HashSet;
 use std::sync::Arc;

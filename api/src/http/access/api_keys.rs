@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
+use problem::Code;
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use schema::words;
@@ -105,7 +106,7 @@ pub async fn create_api_key(
         .map_err(|refused| at_field(refused, "tenant"))?;
     if new.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
         return Err(ApiProblem::new(
-            "forbidden",
+            Code::Forbidden,
             "only a platform admin may make another",
         ));
     }
@@ -177,7 +178,7 @@ pub async fn revoke_api_key(
     let found = visible_key(app, key, &id).await?;
     if found.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
         return Err(ApiProblem::new(
-            "forbidden",
+            Code::Forbidden,
             "only a platform admin may revoke another",
         ));
     }

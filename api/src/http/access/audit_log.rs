@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use catalog::{AUDITED, AuditEntry, AuditFilter};
+use problem::Code;
 use rating::Instant;
 use rating::ids::ApiKeyId;
 use serde::{Deserialize, Serialize};
@@ -101,8 +102,13 @@ pub async fn list_audit_log(
         Some(name) => Some(auth::tenant_named(&app, &key, name).await?.id),
         None => None,
     };
-    let not_a_key =
-        |_| ApiProblem::field("invalid_field", "key", "expected the id of a key, `key_…`");
+    let not_a_key = |_| {
+        ApiProblem::field(
+            Code::InvalidField,
+            "key",
+            "expected the id of a key, `key_…`",
+        )
+    };
     let of = query
         .key
         .map(|id| id.parse::<ApiKeyId>())
@@ -117,7 +123,7 @@ pub async fn list_audit_log(
             "nothing is logged about {unknown:?}; expected one of {}",
             AUDITED.join(", ")
         );
-        return Err(ApiProblem::field("invalid_field", "resource", detail));
+        return Err(ApiProblem::field(Code::InvalidField, "resource", detail));
     }
     let filter = AuditFilter {
         key: of,

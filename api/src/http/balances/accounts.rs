@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use journal::Seq;
+use problem::Code;
 use rating::{Instant, TenantId};
 use reports::accounts::{self, AccountAnswer, AccountBody, key_of};
 use reports::entries::{self, EntryBody, StatementBody};
@@ -173,7 +174,7 @@ pub async fn get_statement(
         .unwrap_or_else(|| app.clock.now().plus_micros(1));
     if query.from >= until {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "from",
             "expected an instant before until",
         ));

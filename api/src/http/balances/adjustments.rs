@@ -7,6 +7,7 @@ use catalog::Change;
 use ledger::{AccountKey, AccountKind};
 use metering::requests::{MoneyAnswer, MoneyKind, MoveMoney};
 use prepare::plan;
+use problem::Code;
 use rating::{Cents, Currency};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -67,7 +68,7 @@ pub async fn account_by_hand(
     access.administers(tenant)?;
     let none = || {
         ApiProblem::new(
-            "no_agreement_in_force",
+            Code::NoAgreementInForce,
             "no agreement is in force that says whose money this tenant's is",
         )
     };
@@ -79,7 +80,7 @@ pub async fn account_by_hand(
     if currency.is_some_and(|currency| currency != terms.currency) {
         let detail = format!("the agreement in force is in {}", terms.currency);
         return Err(ApiProblem::field(
-            "no_agreement_in_force",
+            Code::NoAgreementInForce,
             "currency",
             detail,
         ));
@@ -89,7 +90,7 @@ pub async fn account_by_hand(
         return Ok(account);
     }
     Err(ApiProblem::new(
-        "forbidden",
+        Code::Forbidden,
         "the platform collects this tenant's money: only its operator moves it by hand",
     ))
 }
@@ -123,7 +124,7 @@ async fn account_to_settle(
             taken towards 0"
     );
     Err(ApiProblem::field(
-        "no_agreement_in_force",
+        Code::NoAgreementInForce,
         "account",
         detail,
     ))
@@ -153,7 +154,7 @@ async fn account_of(
                 account_to_settle(app, tenant, asked, named.kind()).await
             }
             _ => Err(ApiProblem::field(
-                "forbidden",
+                Code::Forbidden,
                 "account",
                 "only the platform's operator settles what the tenant does not pay with now",
             )),
@@ -206,7 +207,7 @@ pub async fn move_by_hand(
         .map_err(|refused| at_field(refused, "tenant"))?;
     if tenant.kind == TenantKind::Platform {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "tenant",
             "the platform has no balance of its own",
         ));

@@ -6,7 +6,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use ledger::{AccountKey, HoldState};
-use metering::requests::{Caller, Covered, HoldAnswer, PlaceHold, Problem, SellerCover};
+use metering::requests::{Caller, Covered, HoldAnswer, PlaceHold, SellerCover};
+use problem::{Code, Problem};
 use rating::{Cents, Instant, Quantity};
 use schema::usage::PlannedUsage;
 use schema::words;
@@ -186,7 +187,7 @@ impl Ask<'_> {
                     }
                 }
                 Err(refused)
-                    if refused.code == "insufficient_balance" && most && !covers.is_empty() =>
+                    if refused.code == Code::InsufficientBalance && most && !covers.is_empty() =>
                 {
                     (covers, most) = (Vec::new(), false);
                 }
@@ -215,7 +216,8 @@ pub async fn place_hold(
         Some(Instant::MIN),
     )
     .map_err(|mut refused| {
-        if refused.problem.code == "missing_field" && refused.problem.field.as_deref() == Some("id")
+        if refused.problem.code == Code::MissingField
+            && refused.problem.field.as_deref() == Some("id")
         {
             return write.required_key().err().unwrap_or(refused);
         }

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use i18n::Locale;
 use notices::rows::{Contact, ContactPatch, NoticeKind, NoticeRows, Wanted};
+use problem::Code;
 use rating::ids::ContactId;
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub struct ContactChange {
 
 fn checked_locale(locale: &str) -> Result<String, ApiProblem> {
     let locale: Locale = locale.parse().map_err(|error: i18n::UnknownLocale| {
-        ApiProblem::field("invalid_field", "locale", error.to_string())
+        ApiProblem::field(Code::InvalidField, "locale", error.to_string())
     })?;
     Ok(locale.code().to_owned())
 }
@@ -84,7 +85,7 @@ fn check_address(address: &str) -> Result<(), ApiProblem> {
         return Ok(());
     }
     Err(ApiProblem::field(
-        "invalid_field",
+        Code::InvalidField,
         "address",
         "expected an e-mail address, such as billing@example.com",
     ))

@@ -6,6 +6,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use notices::address::BadUrl;
 use notices::rows::{Endpoint, EndpointPatch, Notice, NoticeKind, NoticeRows, Wanted};
+use problem::Code;
 use rating::ids::{DeliveryId, EndpointId, NoticeId};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ pub struct EndpointChange {
 pub fn wanted_kinds(kinds: Vec<NoticeKind>) -> Result<Option<Vec<NoticeKind>>, ApiProblem> {
     if kinds.contains(&NoticeKind::Test) {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "kinds",
             "test notices are sent when they are asked for",
         ));
@@ -104,7 +105,7 @@ fn check_url(app: &App, url: &str) -> Result<(), ApiProblem> {
             }
             BadUrl::Malformed | BadUrl::Credentials => "",
         };
-        ApiProblem::field("invalid_field", "url", format!("{error}{hint}"))
+        ApiProblem::field(Code::InvalidField, "url", format!("{error}{hint}"))
     })
 }
 

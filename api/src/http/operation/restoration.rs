@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use db::restoration::Restoration;
 use payouts::rows::PayoutRows;
+use problem::Code;
 use schema::words;
 use serde::{Deserialize, Serialize};
 use web::auth::MayOperate;
@@ -73,7 +74,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
         .catalog
         .tenant(app.platform)
         .await?
-        .ok_or_else(|| ApiProblem::new("internal", "there is no platform"))?;
+        .ok_or_else(|| ApiProblem::new(Code::Internal, "there is no platform"))?;
     let (mut valid_keys, mut after) = (Vec::new(), None);
     loop {
         let page = app

@@ -7,6 +7,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use payments::auto::AutoTerms;
 use payments::rows::{AutoState, AutoTopUp, PaymentRows};
+use problem::Code;
 use rating::{Cents, Currency};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -121,7 +122,7 @@ pub async fn set_auto_top_up(
     let new: NewAutoBody = write.read()?;
     if tenant.kind == TenantKind::Platform {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "tenant",
             "the platform has no balance of its own",
         ));

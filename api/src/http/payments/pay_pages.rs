@@ -12,6 +12,7 @@ use axum::routing::get;
 use i18n::{Arg, Locale, say};
 use payments::abroad::DOES_NOT_FIT;
 use payments::rows::{Payment, PaymentRows, TopUp, TopUpState};
+use problem::Code;
 use rating::Cents;
 use web::problem::ApiProblem;
 use web::state::App;
@@ -100,7 +101,7 @@ fn state_of(top_up: &TopUp, payments: &[Payment]) -> Result<(State, Cents), ApiP
 }
 
 async fn named(app: &App, token: &str) -> Result<TopUp, ApiProblem> {
-    let missing = || ApiProblem::new("not_found", "there is no such page");
+    let missing = || ApiProblem::new(Code::NotFound, "there is no such page");
     let token = payments::service::token_of(token).ok_or_else(missing)?;
     PaymentRows::of(&app.catalog)
         .top_up_by_token(&token)

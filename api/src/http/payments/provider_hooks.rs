@@ -6,6 +6,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
+use problem::Code;
 use provider::{Hook, HookError};
 use web::problem::ApiProblem;
 use web::state::App;
@@ -46,7 +47,7 @@ async fn hear(app: &App, hook: Hook, request: Request) -> Result<StatusCode, Api
         Err(refused) => {
             tracing::warn!(why = %refused, bytes = body.len(), "a message that claims to be the \
                 payment provider's was refused");
-            return Err(ApiProblem::new("invalid_signature", refused.to_string()));
+            return Err(ApiProblem::new(Code::InvalidSignature, refused.to_string()));
         }
     };
     app.payments.hear(&event, &body).await?;

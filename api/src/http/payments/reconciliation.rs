@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use problem::Code;
 use reports::reconciliation::{ReconciliationBody, reconciliation};
 use serde::Deserialize;
 use web::auth::MayOperate;
@@ -29,7 +30,7 @@ pub async fn reconcile(
 ) -> Result<Json<ReconciliationBody>, ApiProblem> {
     if !(1..=DAYS_MAX).contains(&query.days) {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "days",
             format!("expected 1 to {DAYS_MAX}"),
         ));

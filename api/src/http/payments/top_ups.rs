@@ -9,6 +9,7 @@ use metering::requests::MoneyKind;
 use payments::refund::NewRefund;
 use payments::rows::{Payment, PaymentRows, Refund, RefundState, TopUp, TopUpState};
 use payments::service::NewCheckout;
+use problem::Code;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant};
 use schema::words;
@@ -282,14 +283,15 @@ pub async fn create_top_up(
     }
     if tenant.kind == TenantKind::Platform {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "tenant",
             "the platform has no balance of its own",
         ));
     }
     if let Err(no_page) = app.payments.provider() {
         // Whoever meant to book it by hand hears why that is not possible.
-        let lacks_terms = why_not.filter(|refused| refused.problem.code == "no_agreement_in_force");
+        let lacks_terms =
+            why_not.filter(|refused| refused.problem.code == Code::NoAgreementInForce);
         return Err(lacks_terms.unwrap_or_else(|| no_page.into()));
     }
     app.payments.payer(&tenant).await?;
@@ -326,7 +328,7 @@ fn locale(named: Option<String>) -> Result<Option<String>, ApiProblem> {
     match named.as_deref() {
         None | Some("de" | "en" | "fr") => Ok(named),
         Some(_) => Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "locale",
             "expected de, en or fr",
         )),
@@ -342,7 +344,7 @@ fn web_address(field: &'static str, url: Option<String>) -> Result<Option<String
     };
     match &url {
         Some(given) if !fits(given) => Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             field,
             "expected an address that begins with https://",
         )),
@@ -449,7 +451,7 @@ pub async fn create_refund(
     let request_key = format!("{}:{}", key.key.id, write.required_key()?);
     if new.reason.trim().is_empty() || new.reason.chars().count() > ledger::REASON_CHARS_MAX {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "reason",
             format!("expected 1 to {} characters", ledger::REASON_CHARS_MAX),
         ));

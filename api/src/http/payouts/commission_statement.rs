@@ -10,6 +10,7 @@ use futures_util::stream;
 use journal::Seq;
 use payouts::rows::PayoutRows;
 use payouts::{CommissionAccount, MonthView};
+use problem::Code;
 use reports::commission_statement::{CommissionStatement, Part, next_rows, statement};
 use reports::commissions::account_of;
 use reports::payable::{PayableBody, payable};
@@ -63,7 +64,7 @@ pub async fn get_commission_statement(
     let (currency, now) = (query.currency.as_deref(), app.clock.now());
     let commission_account = account_of(&app.sources, &reseller, currency, now).await?;
     let month = query.month.parse().map_err(|error: payouts::BadMonth| {
-        ApiProblem::field("invalid_field", "month", error.to_string())
+        ApiProblem::field(Code::InvalidField, "month", error.to_string())
     })?;
     let page = PageQuery {
         cursor: query.cursor,

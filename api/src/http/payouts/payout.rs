@@ -8,6 +8,7 @@ use axum::response::Response;
 use catalog::Actor;
 use payouts::rows::{Payout, PayoutMethod, PayoutRows, PayoutSettings, PayoutState};
 use payouts::{Considered, Month, Outcome, Reason};
+use problem::Code;
 use rating::ids::PayoutId;
 use rating::{Cents, Instant, TenantId};
 use schema::words;
@@ -180,7 +181,7 @@ pub fn short(field: &'static str, text: &str) -> Result<String, ApiProblem> {
         && !text.chars().any(char::is_control);
     let expected = || {
         ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             field,
             format!("expected 1 to {REFERENCE_CHARS_MAX} printable characters"),
         )
@@ -239,7 +240,7 @@ pub async fn get_payout(
 async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiProblem> {
     let missing = || {
         ApiProblem::new(
-            "payee_not_ready",
+            Code::PayeeNotReady,
             "this reseller has no payout settings yet",
         )
     };
@@ -267,8 +268,9 @@ pub async fn create_payout(
         .map_err(|refused| at_field(refused, "reseller"))?;
     let settings = settings_of(&app, reseller.id).await?;
     let now = app.clock.now();
-    let bad =
-        |error: payouts::BadMonth| ApiProblem::field("invalid_field", "period", error.to_string());
+    let bad = |error: payouts::BadMonth| {
+        ApiProblem::field(Code::InvalidField, "period", error.to_string())
+    };
     let period = new
         .period
         .as_deref()
@@ -310,7 +312,7 @@ pub async fn create_payout(
                 ))
             }
             Outcome::No(Reason::Frozen) => Err(ApiProblem::new(
-                "payout_frozen",
+                Code::PayoutFrozen,
                 "a payment below this reseller is disputed",
             )),
             Outcome::No(Reason::Unfinished) => Err(payouts::Error::Unfinished.into()),
@@ -338,26 +340,26 @@ fn paid_since(
         (Some(cents), Some(reference)) => (cents, short("reference", reference)?),
         (Some(_), None) => {
             let expected = "expected the bank's or the provider's reference beside cents";
-            return Err(ApiProblem::field("missing_field", "reference", expected));
+            return Err(ApiProblem::field(Code::MissingField, "reference", expected));
         }
         (None, Some(_)) => {
             let expected = "expected the cents that were paid beside the reference";
-            return Err(ApiProblem::field("missing_field", "cents", expected));
+            return Err(ApiProblem::field(Code::MissingField, "cents", expected));
         }
     };
     if !app.held.is_held() {
         let detail = "what is payable is worked out; cents are stated only after a restore, of \
             what was paid since the backup";
-        return Err(ApiProblem::field("not_restored", "cents", detail));
+        return Err(ApiProblem::field(Code::NotRestored, "cents", detail));
     }
     if !(1..=Cents::EVENT_MAX.0).contains(&cents) {
         let expected = format!("expected 1 to {}", Cents::EVENT_MAX);
-        return Err(ApiProblem::field("invalid_field", "cents", expected));
+        return Err(ApiProblem::field(Code::InvalidField, "cents", expected));
     }
     let present = app.payouts.month_of(app.clock.now());
     if period > present {
         let expected = format!("expected {present} or a month before it");
-        return Err(ApiProblem::field("invalid_field", "period", expected));
+        return Err(ApiProblem::field(Code::InvalidField, "period", expected));
     }
     Ok(Some((Cents(cents), reference)))
 }
@@ -366,7 +368,7 @@ fn nothing(considered: &Considered) -> ApiProblem {
     let carried = considered.payable.map_or(0, |payable| payable.carried.0);
     let (word, withheld) = (word(&considered.outcome), considered.withheld);
     ApiProblem::new(
-        "not_payable",
+        Code::NotPayable,
         format!(
             "{word}: {carried} cents are carried forward, {withheld} are withheld for want of \
                 money from customers"

@@ -6,6 +6,7 @@ use axum::response::Response;
 use hyper::Uri;
 use payouts::rows::{BankAccount, PayoutMethod, PayoutRows, PayoutSettings};
 use payouts::{bank_account, default_settings};
+use problem::Code;
 use rating::{Cents, Currency};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -155,7 +156,7 @@ async fn settings_of(
     match tenant.kind {
         TenantKind::Customer => {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "tenant",
                 "expected a reseller, or the platform",
             ));
@@ -227,7 +228,7 @@ impl SettingsChange {
     fn applied_to(self, mut settings: PayoutSettings) -> Result<PayoutSettings, ApiProblem> {
         if let Some(code) = self.currency {
             let bad = |error: rating::money::BadCurrency| {
-                ApiProblem::field("invalid_field", "currency", error.to_string())
+                ApiProblem::field(Code::InvalidField, "currency", error.to_string())
             };
             settings.currency = code.parse().map_err(bad)?;
         }
@@ -236,20 +237,24 @@ impl SettingsChange {
         settings.minimum = self.minimum_cents.map_or(settings.minimum, Cents);
         if let Some(NewBank { holder, iban, bic }) = self.bank {
             let bad = |bad: payouts::BadAccount| {
-                ApiProblem::field("invalid_field", format!("bank.{}", bad.field), bad.expected)
+                ApiProblem::field(
+                    Code::InvalidField,
+                    format!("bank.{}", bad.field),
+                    bad.expected,
+                )
             };
             settings.bank = Some(bank_account(&holder, &iban, bic.as_deref()).map_err(bad)?);
         }
         if settings.hold_back_days > HOLD_BACK_DAYS_MAX {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "hold_back_days",
                 format!("expected at most {HOLD_BACK_DAYS_MAX}"),
             ));
         }
         if settings.minimum < Cents(1) {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "minimum_cents",
                 "expected at least 1",
             ));
@@ -259,7 +264,7 @@ impl SettingsChange {
             && settings.currency != Currency::EUR
         {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "currency",
                 "bank transfers are in EUR",
             ));
@@ -283,13 +288,13 @@ pub async fn onboard_payee(
     let tenant = tenant_named(&app, &key, &name).await?;
     if !key.is_platform_admin() && key.key.tenant != tenant.id {
         return Err(ApiProblem::new(
-            "forbidden",
+            Code::Forbidden,
             "only the reseller itself, or the platform's operator, opens its account",
         ));
     }
     if tenant.kind != TenantKind::Reseller {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "tenant",
             "expected a reseller",
         ));
@@ -305,7 +310,7 @@ pub async fn onboard_payee(
         .is_some_and(|code| code.len() != 2 || !code.bytes().all(|byte| byte.is_ascii_uppercase()))
     {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "country",
             "expected an ISO 3166-1 alpha-2 code in capitals, such as DE",
         ));
@@ -344,7 +349,7 @@ fn page_url<'a>(field: &'static str, text: &'a str) -> Result<&'a str, ApiProble
         Ok(text)
     } else {
         Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             field,
             "expected an address such as https://console.example/payouts",
         ))

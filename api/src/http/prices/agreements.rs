@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use ledger::{AccountKey, Balance};
+use problem::Code;
 use rating::{AgreementId, Cents, Currency, Instant};
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -247,7 +248,7 @@ async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> 
                     "the buyer's {kind} must be at 0 with nothing held first: it has {posted} \
                         cents, {held} of them held"
                 );
-                return Err(ApiProblem::field("accounts_not_empty", "collect", detail));
+                return Err(ApiProblem::field(Code::AccountsNotEmpty, "collect", detail));
             }
         }
     }
@@ -262,12 +263,12 @@ impl NewAgreementBody {
         buyer: &Tenant,
     ) -> Result<Agreement, ApiProblem> {
         let seller = buyer.parent.ok_or_else(|| {
-            ApiProblem::field("invalid_field", "buyer", "the platform buys from nobody")
+            ApiProblem::field(Code::InvalidField, "buyer", "the platform buys from nobody")
         })?;
         let pricing = match (&self.rate_card, self.commission_bp) {
             (Some(_), Some(_)) => {
                 return Err(ApiProblem::field(
-                    "invalid_field",
+                    Code::InvalidField,
                     "commission_bp",
                     "expected either rate_card or commission_bp",
                 ));
@@ -284,7 +285,7 @@ impl NewAgreementBody {
             (None, _) if buyer.kind == TenantKind::Customer => {
                 let detail = "a customer buys at a rate card of its seller's: a commission is a \
                     share of what a reseller's own customers pay";
-                return Err(ApiProblem::field("missing_field", "rate_card", detail));
+                return Err(ApiProblem::field(Code::MissingField, "rate_card", detail));
             }
             (None, share) => Pricing::Commission {
                 commission_bp: share.unwrap_or(COMMISSION_BP_DEFAULT),
@@ -328,7 +329,7 @@ impl NewAgreementBody {
         terms.validate()?;
         if terms.credit_cap > Cents::ZERO && buyer.kind != TenantKind::Reseller {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "credit_cap_cents",
                 "only a reseller gives credit",
             ));

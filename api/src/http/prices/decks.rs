@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use catalog::{Actor, CardVersion, NewVersion, RateCard};
 use decks::{DeckOptions, Import, Mode, Preview};
 use formats::input::when::DateForm;
+use problem::Code;
 use rating::card::{CALL_UNIT, CardDoc};
 use rating::compile::CompiledCard;
 use rating::{CardVersionId, Instant, Quantity};
@@ -207,7 +208,7 @@ fn refuse(preview: &Preview) -> ApiProblem {
         "{rows} cannot be read; nothing was imported (with skip_refused=true their prefixes keep \
             the rates they had)"
     );
-    let mut refused = ApiProblem::new("invalid_deck", detail);
+    let mut refused = ApiProblem::new(Code::InvalidDeck, detail);
     refused.errors = errors.collect();
     refused
 }
@@ -293,13 +294,13 @@ async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
     let refused = |code, detail: String| Err(ApiProblem::field(code, "meter", detail));
     match app.catalog.meter_by_name(name).await? {
         None => refused(
-            "unknown_meter",
+            Code::UnknownMeter,
             format!("there is no meter {name:?}: make it first"),
         ),
         Some(meter) if meter.terms.unit != CALL_UNIT => {
             let unit = meter.terms.unit;
             refused(
-                "not_with_this_meter",
+                Code::NotWithThisMeter,
                 format!(
                     "a price list has prices of seconds, and the meter {name:?} counts in \
                         {unit:?}: write its prices as a rate card"

@@ -1,5 +1,6 @@
 //! What changed between two versions of a card, rate by rate; and what such a change may not do.
 
+use problem::Code;
 use rating::Instant;
 use rating::card::{CardDoc, PriceModel, Rate};
 use schema::card;
@@ -120,7 +121,7 @@ pub fn check_counters(
         return Ok(());
     }
     let mut refused = ApiProblem::new(
-        "counter_not_kept",
+        Code::CounterNotKept,
         "some rates price by a quantity that was not counted this month",
     );
     refused.problem.field = errors.first().map(|error| error.field.clone());
@@ -196,7 +197,7 @@ mod tests {
             |from: &str| check_counters(&old, &new, Some(Instant(0)), from.parse().unwrap());
         assert_eq!(
             check("2026-11-20T09:00:00Z").unwrap_err().problem.code,
-            "counter_not_kept"
+            Code::CounterNotKept
         );
         assert!(
             check("2026-11-30T23:00:00Z").is_ok(),

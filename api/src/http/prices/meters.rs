@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use catalog::Meter;
 use journal::{EntryQuery, JournalEntry, Of};
+use problem::Code;
 use rating::card::{Aggregation, MeterTerms};
 use rating::ids::MeterId;
 use schema::words;
@@ -120,7 +121,7 @@ pub struct MeterChange {
 /// What its name and its unit say of a meter, where they do not go together.
 fn check_unit(name: &str, unit: &str) -> Result<(), ApiProblem> {
     match rating::card::unit_mistake(name, unit) {
-        Some(mistake) => Err(ApiProblem::field("invalid_field", "unit", mistake)),
+        Some(mistake) => Err(ApiProblem::field(Code::InvalidField, "unit", mistake)),
         None => Ok(()),
     }
 }
@@ -131,7 +132,7 @@ const LOOKED_AT_ONCE: usize = 1_000;
 
 /// Nothing was reported of it, also not what was kept: its unit may be another.
 async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
-    let in_use = |detail: String| Err(ApiProblem::new("meter_in_use", detail));
+    let in_use = |detail: String| Err(ApiProblem::new(Code::MeterInUse, detail));
     let (mut after, mut looked_at) = (None, 0);
     while looked_at < LOOKED_THROUGH_MAX {
         let found = app

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use catalog::RateCard;
+use problem::Code;
 use rating::{Currency, RateCardId};
 use serde::{Deserialize, Serialize};
 use tenants::{Tenant, TenantKind};
@@ -142,7 +143,7 @@ pub async fn create_rate_card(
         .map_err(|refused| at_field(refused, "owner"))?;
     if owner.kind == TenantKind::Customer {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "owner",
             "a customer sells to nobody",
         ));

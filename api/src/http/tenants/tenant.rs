@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use catalog::{NewTenant, TenantPatch, TenantsNamed};
+use problem::Code;
 use rating::TenantId;
 use schema::words;
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ async fn tenant_made(app: &App, made: &Made) -> Result<Tenant, ApiProblem> {
 fn sets_late_window(app: &App, access: &Access, days: Option<u16>) -> Result<(), ApiProblem> {
     match days {
         Some(_) if access.key.tenant != app.platform => Err(ApiProblem::field(
-            "forbidden",
+            Code::Forbidden,
             "late_window_days",
             "only the platform says how late usage may come",
         )),

@@ -8,6 +8,7 @@ use catalog::Change;
 use journal::{Of, Seq};
 use ledger::AccountKey;
 use metering::requests::{Posted, SellerCover, VoidRequest};
+use problem::Code;
 use reports::names::{Names, Split};
 use reports::summaries::EventSummary;
 use reports::unrated;
@@ -92,7 +93,7 @@ async fn request(
 ) -> Result<(VoidRequest, Arc<Tenant>), ApiProblem> {
     if reason.trim().is_empty() || reason.chars().count() > REASON_CHARS_MAX {
         return Err(ApiProblem::field(
-            "invalid_field",
+            Code::InvalidField,
             "reason",
             format!("expected 1 to {REASON_CHARS_MAX} characters"),
         ));
@@ -308,7 +309,7 @@ pub async fn rate_again(
     };
     if root != Some(key.key.tenant) && !key.is_platform_admin() {
         return Err(ApiProblem::new(
-            "forbidden",
+            Code::Forbidden,
             "kept events are rated by root: this needs a key of the root or of the platform",
         ));
     }

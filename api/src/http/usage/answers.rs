@@ -234,7 +234,7 @@ pub fn batch<'a>(names: &'a Names, answers: &'a [EventAnswer], minimal: bool) ->
 mod tests {
     use super::*;
     use journal::Seq;
-    use metering::requests::Problem;
+    use problem::{Code, Problem};
     use rating::{Cents, Currency, Instant};
     use std::collections::HashMap;
     use std::sync::Arc;
@@ -309,7 +309,7 @@ mod tests {
     fn minimal_answers_count_everything_and_show_what_failed() {
         let refused = EventAnswer {
             id: "x".to_owned(),
-            outcome: Outcome::Rejected(Problem::field("invalid_field", "quantity", "negative")),
+            outcome: Outcome::Rejected(Problem::field(Code::InvalidField, "quantity", "negative")),
             lacks: Vec::new(),
             voided: false,
         };

@@ -10,7 +10,7 @@ use axum::http::Uri;
 use axum::response::Response;
 use formats::input::cdr::{self, Options, SecondsField};
 use formats::input::{self, Row, asterisk, freeswitch};
-use metering::requests::Problem;
+use problem::{Code, Problem};
 use rating::card::CALL_UNIT;
 use serde::Deserialize;
 use web::auth::MayUse;
@@ -74,7 +74,7 @@ impl SwitchQuery {
                     "{name}: records of FreeSWITCH have this choice, those of Asterisk do not: \
                         leave it out"
                 );
-                Err(ApiProblem::field("invalid_request", name, detail))
+                Err(ApiProblem::field(Code::InvalidRequest, name, detail))
             }
         }
     }
@@ -113,7 +113,7 @@ impl SwitchQuery {
 async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
     match app.engine.directory().meter(name).await? {
         Some(meter) if meter.unit != CALL_UNIT => Err(ApiProblem::field(
-            "invalid_request",
+            Code::InvalidRequest,
             "meter",
             cdr::not_in_seconds(name, &meter.unit),
         )),
@@ -217,7 +217,7 @@ mod tests {
             });
             assert_eq!(
                 told,
-                field.map(|field| ("invalid_request", field.to_owned())),
+                field.map(|field| (Code::InvalidRequest, field.to_owned())),
                 "{query}"
             );
         }
@@ -242,7 +242,7 @@ mod tests {
                 .problem;
             assert_eq!(
                 (refused.code, refused.field.as_deref()),
-                ("invalid_request", field),
+                (Code::InvalidRequest, field),
                 "{}",
                 refused.detail
             );

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use formats::input::json::{self, Defaults};
 use metering::requests::UsageEvent;
+use problem::Code;
 use rating::Instant;
 use reports::explain::explained_quote;
 use reports::explanation::ExplanationBody;
@@ -48,7 +49,7 @@ pub async fn price(
     write: Write,
 ) -> Result<Response, ApiProblem> {
     let text = std::str::from_utf8(&write.body)
-        .map_err(|_| ApiProblem::new("invalid_json", "expected UTF-8"))?;
+        .map_err(|_| ApiProblem::new(Code::InvalidJson, "expected UTF-8"))?;
     let quote = app
         .engine
         .quote(

@@ -13,6 +13,7 @@ use formats::input::own_fields::OwnFields;
 use formats::input::{self, Parsed};
 use journal::{Of, Seq};
 use metering::requests::{BATCH_EVENTS_MAX, EventAnswer, Outcome};
+use problem::Code;
 use rating::Instant;
 use reports::names::Names;
 use reports::summaries::EventSummary;
@@ -58,7 +59,7 @@ fn format_of(headers: &HeaderMap) -> Result<Format, ApiProblem> {
             Ok(Format::CloudEvents)
         }
         _ => Err(ApiProblem::field(
-            "unsupported_media_type",
+            Code::UnsupportedMediaType,
             "Content-Type",
             "expected application/json, application/x-ndjson, application/cloudevents+json or \
                 application/cloudevents-batch+json",
@@ -112,14 +113,14 @@ impl SendQuery {
         };
         if !matches!(format, Format::CloudEvents | Format::CloudEventsBinary) {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "map",
                 "a map is for CloudEvents",
             ));
         }
         if map.trim_start().starts_with('[') {
             return Err(ApiProblem::field(
-                "invalid_field",
+                Code::InvalidField,
                 "map",
                 "map: expected an object, found a list",
             ));
@@ -193,7 +194,7 @@ pub async fn ingest_records(
 ) -> Result<Response, ApiProblem> {
     if events.len() > BATCH_EVENTS_MAX {
         return Err(ApiProblem::new(
-            "batch_too_large",
+            Code::BatchTooLarge,
             format!("a batch has at most {BATCH_EVENTS_MAX} records: send several"),
         ));
     }

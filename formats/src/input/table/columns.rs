@@ -4,8 +4,8 @@
 use super::super::fields;
 use super::super::titles;
 use super::{ColumnMap, DISPOSITION, Reader};
-use crate::Problem;
 use crate::sheet::{self, Record};
+use problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -117,7 +117,7 @@ pub(super) fn check_shared(fields: &[(&str, Place)]) -> Result<(), Problem> {
                 "`{field}`: its column (the one with number {index}) is that of `{other}` too: \
                     name another one for one of them"
             );
-            return Err(Problem::field("ambiguous_column", field, detail));
+            return Err(Problem::field(Code::AmbiguousColumn, field, detail));
         }
     }
     Ok(())
@@ -158,7 +158,7 @@ pub(super) fn index_of(field: &str, column: &Column, header: &[String]) -> Resul
                     "`{field}`: the file has more than one column {}: name it by its number from 0",
                     sheet::shown(name)
                 );
-                Err(Problem::field("ambiguous_column", field, detail))
+                Err(Problem::field(Code::AmbiguousColumn, field, detail))
             }
             Column::Index(_) if !header.is_empty() && index >= header.len() => {
                 let (count, titles) = (header.len(), shown_titles(header));
@@ -167,7 +167,7 @@ pub(super) fn index_of(field: &str, column: &Column, header: &[String]) -> Resul
                         {count} columns from 0 to {}",
                     count - 1
                 );
-                Err(Problem::field("unknown_column", field, detail))
+                Err(Problem::field(Code::UnknownColumn, field, detail))
             }
             _ => Ok(index),
         },
@@ -186,7 +186,7 @@ pub(super) fn index_of(field: &str, column: &Column, header: &[String]) -> Resul
                     (without a line of titles: \"headless\": true, and columns by their numbers \
                     from 0)"
             );
-            Err(Problem::field("unknown_column", field, detail))
+            Err(Problem::field(Code::UnknownColumn, field, detail))
         }
     }
 }
@@ -246,7 +246,7 @@ impl Reader<'_> {
             if found.len() == 1 { "s" } else { "" },
             if found.len() == 1 { "it" } else { "them" },
         );
-        Err(Problem::field("unknown_column", "columns", detail))
+        Err(Problem::field(Code::UnknownColumn, "columns", detail))
     }
 }
 

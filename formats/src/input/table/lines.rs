@@ -5,11 +5,11 @@ use super::super::answered::{self, Answered};
 use super::super::cdr;
 use super::columns::{Column, Place, shown_titles};
 use super::{DISPOSITION, Reader};
-use crate::Problem;
 use crate::input::row::Row;
 use crate::sheet::decimal::{self, Mark};
 use crate::sheet::duration::{self, DurationForm};
 use crate::sheet::{self, Record};
+use problem::{Code, Problem};
 
 /// What the first line of a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) fn unclear_first(header: &[String]) -> Problem {
          the titles out of the file",
         shown_titles(header)
     );
-    Problem::field("ambiguous_column", "headless", detail)
+    Problem::field(Code::AmbiguousColumn, "headless", detail)
 }
 
 /// Of a first line that was taken for a record.
@@ -96,7 +96,7 @@ impl Reader<'_> {
              file, or name another column by its title",
             shown_titles(header)
         );
-        Err(Problem::field("ambiguous_column", "headless", detail))
+        Err(Problem::field(Code::AmbiguousColumn, "headless", detail))
     }
 
     /// Columns of numbers and times.
@@ -143,7 +143,7 @@ impl Reader<'_> {
                     && self
                         .clock
                         .moment(name, text)
-                        .map_or_else(|problem| problem.code != "invalid_field", |_| true)
+                        .map_or_else(|problem| problem.code != Code::InvalidField, |_| true)
             }
         }
     }
