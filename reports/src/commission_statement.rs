@@ -262,7 +262,7 @@ async fn some_rows(
     mut balance: Cents,
 ) -> std::io::Result<(Vec<u8>, Part)> {
     let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "a statement broke off");
+        tracing::error!(%error, "statement export aborted");
         std::io::Error::other("the statement broke off")
     };
     let read = sources

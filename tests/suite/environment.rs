@@ -595,7 +595,7 @@ async fn whatever_the_umask_an_installation_is_its_owners_alone() {
     let run = run(command, directory.path(), &[("PATH", "/usr/bin:/bin")]).await;
     assert_eq!(run.code, None, "{}", run.errors);
     assert!(
-        run.errors.contains("a new, empty installation is made"),
+        run.errors.contains("creating a new, empty installation"),
         "it is announced: {}",
         run.errors
     );

@@ -291,8 +291,8 @@ pub async fn close_tenant(
             .settle_carries(std::slice::from_ref(&tenant))
             .await
         {
-            tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant \
-                waits for the next sweep");
+            tracing::warn!(%problem, tenant = %tenant.id, "carry of a closed tenant not settled; \
+                retrying in the next sweep");
         }
         Ok(Done::ok(shown(app, key, &tenant).await?))
     };
