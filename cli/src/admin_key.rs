@@ -14,15 +14,15 @@ use tenants::Scope;
 /// What the audit log says of it.
 const REASON: &str = "centwise admin-key";
 
-/// Make a new admin key of the platform, on the database itself
+/// Create a new platform admin key directly in the database
 ///
-/// For an installation whose admin keys are lost or leaked. The audit log has the key and where it
-/// came from. With the embedded database the server must be stopped; with PostgreSQL it may run.
+/// Use this if the admin keys are lost or leaked. The audit log records the key and its origin.
+/// With the embedded database the server must be stopped; with PostgreSQL it may run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// What the key is called
+    /// Name of the key
     #[arg(
         long,
         default_value = "made by centwise admin-key",

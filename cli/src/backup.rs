@@ -18,19 +18,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use transfer::backup::{Advance, Dump, Folders, Kind, copy_file};
 
-/// Back the database and the settings up into one file, beside running servers
+/// Back up the database and the settings to one file; servers may keep running
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File to write, or a directory: a name with the time is made in it
+    /// File to write, or a directory, in which the file is named after the current time
     path: PathBuf,
     #[command(flatten)]
     database: Database,
-    /// In a directory: afterwards remove all but the newest N of the backups that were given their
-    /// names by this command
+    /// With a directory: afterwards delete all but the newest N backups that this command named
     #[arg(long, value_name = "N")]
     keep: Option<NonZeroUsize>,
-    /// Embedded database: where its copy lies until it is compressed (beside PATH unless said
-    /// otherwise)
+    /// Embedded database: directory for its copy until it is compressed [default: next to PATH]
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
 }

@@ -16,7 +16,7 @@ pub struct Database {
         value_name = "DIR"
     )]
     data_dir: PathBuf,
-    /// Another database: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
+    /// Database to use instead: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "CENTWISE_DATABASE_URL",

@@ -21,34 +21,34 @@ use std::time::Duration;
 use transfer::health::{CARRIED_CENTS_MAX, Health, look_at_file};
 use web::setting_values::seconds;
 
-/// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
+/// Check the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// Also what is well
+    /// Also print checks without findings
     #[arg(long)]
     verbose: bool,
-    /// One JSON object: {"status","checks"}
+    /// Print one JSON object: {"status","checks"}
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     payments: PaymentSettings,
-    /// Address that gets an e-mail when the findings change, and once a day while something is
+    /// Address that receives an e-mail when the findings change, and once a day while something is
     /// wrong
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// File that keeps what the last e-mail said. Default: beside the embedded database; with
-    /// PostgreSQL in the data directory if there is one, else in the current directory
+    /// File that stores the content of the last e-mail. Default: next to the embedded database;
+    /// with PostgreSQL in the data directory if there is one, otherwise in the current directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
+    /// Directory that `backup` writes to: warn if the newest backup is older than 26 hours
     #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
     backup_dir: Option<PathBuf>,
-    /// Seconds after which a database that does not answer is a failure
+    /// Seconds without a response from the database that count as a failure
     #[arg(long, default_value_t = 60, value_parser = seconds(1), value_name = "SECONDS")]
     wait_secs: u64,
-    /// Language of that e-mail: de, en or fr
+    /// Language of the e-mail: de, en or fr
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     email_language: Locale,
     #[command(flatten)]

@@ -24,58 +24,58 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use web::write::read_json;
 
-/// Lay a rate deck (CSV) over a rate card: preview, then switch in one step
+/// Import a rate deck (CSV) into a rate card: preview it, then switch in one step
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
-    /// Name of the rate card; made if it is not there. Not needed with --out
+    /// Name of the rate card, which is created if it does not exist. Not needed with --out
     #[arg(long, value_name = "NAME", required_unless_present = "out")]
     card: Option<String>,
-    /// The seller it belongs to [default: the key's own tenant]
+    /// Seller that the rate card belongs to [default: the key's own tenant]
     #[arg(long, value_name = "TENANT")]
     owner: Option<String>,
-    /// Where the deck comes from; columns are found by their names in any case
+    /// Origin of the deck; columns are always found by their names
     #[arg(long, value_enum, default_value_t = Format::Auto)]
     format: Format,
-    /// How to read it: {"columns", "delimiter", "decimal_comma", "per", "initial", "next" …}
+    /// How to read the deck: {"columns", "delimiter", "decimal_comma", "per", "initial", "next" …}
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
-    /// A column that means nothing for the price (several: once for each). Any other that is not
-    /// understood stops the import
+    /// Column that is irrelevant to the price (repeat for several). Any other unknown column stops
+    /// the import
     #[arg(long, value_name = "NAME")]
     ignore_column: Vec<String>,
-    /// Lines at the file's beginning that are left out: notes above the columns' names that mean
-    /// nothing for the price
+    /// Lines to skip at the beginning of the file: notes above the column names that are irrelevant
+    /// to the price
     #[arg(long, value_name = "N")]
     skip_lines: Option<usize>,
-    /// First and following increment of rows that say none, in seconds. Without it, and without a
-    /// column of increments, a prefix keeps those that it had, and a new one is billed by the
-    /// second (1/1)
+    /// First and following increment for rows that have none, in seconds. Without this option and
+    /// without an increment column, existing prefixes keep their increments, and new ones are
+    /// billed by the second (1/1)
     #[arg(long, value_name = "FIRST/NEXT", value_parser = increments)]
     increments: Option<(Quantity, Quantity)>,
-    /// Currency of a new card [default: EUR], or what the card's must be
+    /// Currency of a new card [default: EUR], or the currency that an existing card must have
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     /// IANA zone of a new card [default: UTC]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Meter that the prices are for; it counts seconds
+    /// Meter that the prices apply to; it counts seconds
     #[arg(long, default_value = CALL)]
     meter: String,
-    /// The deck is the whole list: prefixes it does not name are closed (the default)
+    /// The deck is the full list: prefixes that are not in it are closed (default)
     #[arg(long)]
     full: bool,
-    /// Prefixes that the deck does not name stay
+    /// Keep prefixes that are not in the deck
     #[arg(long, conflicts_with = "full")]
     partial: bool,
-    /// Import although rows are refused: their prefixes keep the rates they had
+    /// Import even if rows are refused: their prefixes keep their previous rates
     #[arg(long)]
     skip_refused: bool,
     /// Order of day, month and year in dates
     #[arg(long, value_enum)]
     date_order: Option<DateOrder>,
-    /// When the new prices come into force (RFC 3339) [default: now]
+    /// Time at which the new prices take effect (RFC 3339) [default: now]
     #[arg(long, value_name = "INSTANT")]
     effective_from: Option<Instant>,
     /// Only show what would change
@@ -84,7 +84,7 @@ pub struct Args {
     /// Write a card file instead of changing a card (no database, no server)
     #[arg(long, value_name = "CARD.json")]
     out: Option<PathBuf>,
-    /// The preview as one JSON object
+    /// Print the preview as one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]

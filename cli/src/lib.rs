@@ -55,7 +55,7 @@ info, the others with warn).";
 /// Level of the log; every other setting is an option's variable.
 pub const LOG_SETTING: &str = "CENTWISE_LOG";
 
-/// Rates metered usage along a chain of sellers, and moves the money exactly once.
+/// Rates metered usage along a chain of sellers and moves the money exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "centwise", version = VERSION.as_str(), after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {

@@ -19,10 +19,10 @@ use transfer::moving::{Compared, Move, MoveError};
 /// Move an installation from the embedded database into an empty PostgreSQL database
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The embedded database, whose server is stopped: sqlite:PATH of its directory or file
+    /// Embedded database, whose server must be stopped: sqlite:PATH of its directory or file
     #[arg(long, value_name = "SQLITE")]
     from: String,
-    /// The empty database: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Empty target database: postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "CENTWISE_DATABASE_URL",
@@ -31,11 +31,11 @@ pub struct Args {
         required_unless_present = "take_back"
     )]
     to: Option<String>,
-    /// Move nothing: a move that was done does not count, and the embedded database is served
-    /// again. Only if nobody has served the one on PostgreSQL
+    /// Move nothing; revoke a completed move so that the embedded database can be served again.
+    /// Only if the PostgreSQL database has never been served
     #[arg(long, conflicts_with = "json")]
     take_back: bool,
-    /// One JSON object: {"ok","seconds","compared","source","target"}
+    /// Print one JSON object: {"ok","seconds","compared","source","target"}
     #[arg(long)]
     json: bool,
 }

@@ -20,26 +20,27 @@ use transfer::backup::{
     Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file,
 };
 
-/// Restore a backup into an empty place and audit it, or prove it with --check
+/// Restore a backup to an empty database and audit it, or test it with --check
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file that `centwise backup` wrote
+    /// File written by `centwise backup`
     #[arg(required_unless_present = "mark")]
     path: Option<PathBuf>,
     #[command(flatten)]
     database: Database,
-    /// Prove the backup and touch no installation: restore it aside, audit it, remove it again. One
-    /// of PostgreSQL needs a --database-url whose user may make a database on that server
+    /// Test the backup without touching any installation: restore it separately, audit it and
+    /// remove it again. A PostgreSQL backup needs a --database-url whose user may create a database
+    /// on that server
     #[arg(long)]
     check: bool,
-    /// Restore nothing, and mark the database as restored to this moment, after a snapshot or a
+    /// Restore nothing; mark the database as restored to this moment, after a snapshot or a
     /// point-in-time recovery: payouts, automatic top-ups and deliveries wait for `centwise resume`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["path", "check", "json"])]
     mark: Option<Instant>,
-    /// With --check, embedded database: where it is restored to (beside PATH unless said otherwise)
+    /// With --check, embedded database: directory to restore it to [default: next to PATH]
     #[arg(long, value_name = "DIR", requires = "check")]
     temp_dir: Option<PathBuf>,
-    /// The audit as one JSON object: {"ok","checks"}
+    /// Print the audit as one JSON object: {"ok","checks"}
     #[arg(long)]
     json: bool,
 }

@@ -5,23 +5,23 @@ use super::{Ended, counted};
 use api::http::operation::restoration::RestorationBody;
 use std::io::Write;
 
-/// Show what to look through after a restore; with --confirm let payouts, automatic top-ups and
-/// deliveries go on
+/// Show what to review after a restore; with --confirm, resume payouts, automatic top-ups and
+/// deliveries
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Say that the list was worked through, and let payouts, top-ups and deliveries go on
+    /// Confirm that the list has been reviewed, and resume payouts, top-ups and deliveries
     #[arg(long)]
     confirm: bool,
-    /// For the audit log
+    /// Reason for the audit log
     #[arg(long, requires = "confirm", value_name = "TEXT")]
     reason: Option<String>,
-    /// The server
+    /// URL of the server
     #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
     url: String,
-    /// A platform admin's key
+    /// API key of a platform administrator
     #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
     key: String,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }

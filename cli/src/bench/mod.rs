@@ -53,52 +53,52 @@ pub struct Args {
     /// Stop after this many seconds [default: 60, unless --events is given]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<u64>,
-    /// Run so long before anything is measured [default: 2, and no more than a tenth of --events]
+    /// Warm-up before measuring [default: 2, but at most a tenth of --events]
     #[arg(long, value_name = "SECONDS")]
     warm_up: Option<u64>,
-    /// Open loop: so many events per second are due, whatever the server does [default: closed
-    /// loop]
+    /// Open loop: send this many events per second regardless of the server's responses [default:
+    /// closed loop]
     #[arg(long, value_name = "EVENTS_PER_S", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
     /// Events per request
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     batch: u64,
-    /// Connections, each with one request under way [default: 16; single, authorize, balance: 64]
+    /// Connections, each with one request at a time [default: 16; single, authorize, balance: 64]
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
-    /// Prefixes of the generated deck [default: 36000; rate: 300000]
+    /// Prefixes in the generated deck [default: 36000; rate: 300000]
     #[arg(long, value_name = "N")]
     deck: Option<usize>,
-    /// Customers, under a hundredth as many resellers
+    /// Customers; there are a hundredth as many resellers
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     tenants: usize,
-    /// Draw customers by Zipf's law: the k-th largest uses in proportion to 1/k^S [default: all use
-    /// alike]
+    /// Draw customers by Zipf's law: usage of the k-th largest is proportional to 1/k^S [default:
+    /// equal usage]
     #[arg(long, value_name = "S")]
     zipf: Option<f64>,
-    /// Ids of events: ordered by time, or random
+    /// Event ids: ordered by time, or random
     #[arg(long, value_enum, default_value_t = Ids::V7)]
     ids: Ids,
-    /// Whether a batch holds the customers of one reseller or of all
+    /// Whether a batch contains customers of one reseller or of all resellers
     #[arg(long, value_enum, default_value_t = Mix::Mixed)]
     mix: Mix,
-    /// Events stored before the measured ones
+    /// Events stored before the measurement
     #[arg(long, value_name = "N", default_value_t = 0)]
     preload: u64,
-    /// Write events, seconds, events/s, p99 and memory of each step of the measurement to a CSV
+    /// Write events, seconds, events/s, p99 and memory for each step of the measurement to a CSV
     /// file
     #[arg(long, value_name = "FILE")]
     series: Option<PathBuf>,
-    /// Events of one step of --series
+    /// Events per step of --series
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     series_step: u64,
     /// Database to fill and use; prints an admin key for --url [default: a temporary one in the
     /// current directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Use a running server instead of starting one (with --key). It must run on a database that
-    /// `bench --database-url`, with the same --tenants and --deck, has filled before (and has
-    /// printed a key for)
+    /// Use a running server instead of starting one (with --key). Its database must have been
+    /// filled by `bench --database-url` with the same --tenants and --deck, which also printed the
+    /// key
     #[arg(
         long,
         value_name = "URL",
@@ -109,7 +109,7 @@ pub struct Args {
     /// Admin key for --url
     #[arg(long, value_name = "KEY", env = "CENTWISE_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
