@@ -42,7 +42,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         };
         let catalog = Catalog::new(&db);
         let Some(platform) = catalog.platform().await? else {
-            bail!("the database has no platform: make it with `centwise serve`")
+            bail!("the database has no platform: create it with `centwise serve`")
         };
         let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
         let made = Seeder::new(&catalog, &clock, platform.id, REASON)
@@ -53,11 +53,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     })?;
     writeln!(
         out,
-        "{id}: a new admin key of the platform (shown once, keep it): {secret}"
+        "{id}: new platform admin key (shown once, keep it): {secret}"
     )?;
     writeln!(
         out,
-        "revoke what is lost or leaked: POST /v1/api-keys/KEY/revoke"
+        "revoke lost or leaked keys: POST /v1/api-keys/KEY/revoke"
     )?;
     Ok(Ended::Well)
 }

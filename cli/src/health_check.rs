@@ -73,8 +73,8 @@ fn tell(
     }
     write_to(recipient, args.email_language, status, checks).context(NOT_SENT)?;
     told.keep(&file).context(
-        "the e-mail about this was sent, and that it was is not kept: the next run sends it again \
-            (CENTWISE_HEALTH_STATE names another file)",
+        "the e-mail about this was sent, but that could not be recorded: the next run sends it \
+            again (CENTWISE_HEALTH_STATE sets another file)",
     )
 }
 
@@ -249,7 +249,7 @@ fn look(args: &Args) -> anyhow::Result<Health> {
 /// Payouts and what else is held is forgotten where nobody is told of it.
 fn restored(health: &Health) -> Check {
     let (status, detail) = match health.restoration {
-        None => (Status::Ok, "nothing is held after a restore".to_owned()),
+        None => (Status::Ok, "nothing is on hold after a restore".to_owned()),
         Some(of) => {
             let (backup, restored) = (of.backup_at(), of.restored_at());
             let what = "payouts, automatic top-ups and deliveries are held until `centwise resume`";
@@ -276,7 +276,7 @@ fn clock(health: &Health, now: Instant) -> Check {
             Status::Failure,
             format!(
                 "a server's clock stepped from {} to {}: it writes no money until the clock is \
-                    set right or accepted (POST /v1/clock/accept)",
+                    corrected or accepted (POST /v1/clock/accept)",
                 step.time(),
                 step.wall()
             ),
@@ -289,7 +289,7 @@ fn clock(health: &Health, now: Instant) -> Check {
                 behind / 86_400
             ),
         ),
-        None => (Status::Ok, "goes with the books".to_owned()),
+        None => (Status::Ok, "agrees with the books".to_owned()),
     };
     Check {
         name: "clock",
@@ -321,7 +321,7 @@ fn judged(health: &Health) -> Vec<Check> {
             "balances",
             when(health.unbalanced, Status::Failure),
             format!(
-                "{} sums or holds that cannot be (run `centwise verify`)",
+                "{} impossible sums or holds (run `centwise verify`)",
                 health.unbalanced
             ),
         ),
@@ -341,7 +341,7 @@ fn judged(health: &Health) -> Vec<Check> {
             when(health.unrated, Status::Warning),
             format!(
                 "{} events without a price, at least on some of their links (GET \
-                    /v1/usage-events/unrated says what each lacks; an operator's key shows all)",
+                    /v1/usage-events/unrated shows what each lacks; an operator's key shows all)",
                 health.unrated
             ),
         ),
@@ -358,7 +358,7 @@ fn judged(health: &Health) -> Vec<Check> {
             "holds",
             when(health.overdue_holds, Status::Warning),
             format!(
-                "{} open, {} of them over (a running server sweeps them)",
+                "{} open, {} of them expired (a running server releases them)",
                 health.open_holds, health.overdue_holds
             ),
         ),
@@ -429,14 +429,14 @@ fn carries(health: &Health) -> Check {
         true => (
             Status::Ok,
             format!(
-                "no reseller's customers have more than {CARRIED_CENTS_MAX} cents open below a \
-                    cent each"
+                "no reseller has more than {CARRIED_CENTS_MAX} cents in its customers' carried \
+                    fractions of a cent"
             ),
         ),
         false => (
             Status::Warning,
             format!(
-                "cents that are open below a cent for each customer, by reseller: {}",
+                "cents in customers' carried fractions of a cent, by reseller: {}",
                 named.join(", ")
             ),
         ),

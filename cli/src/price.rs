@@ -22,8 +22,8 @@ use tenants::tenant::check_country;
 /// Rate a usage file with one rate card, without a database
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: lines were refused, which a server would refuse too: they are \
-        malformed, or an id is there twice."
+    after_help = "Exit code 1: lines were refused that a server would refuse as well: they are \
+        malformed, or an id appears twice."
 )]
 pub struct Args {
     /// Rate card version, as JSON

@@ -40,7 +40,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     } else {
         writeln!(
             out,
-            "{} payments compared, {} moves, {} of them not of top-ups",
+            "{} payments compared, {} movements, {} of them not for top-ups",
             found.payments, found.moves, found.foreign
         )?;
         for one in &found.listed {
@@ -61,7 +61,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
             out,
             "{}",
             if found.ok {
-                "nothing differs".to_owned()
+                "no differences".to_owned()
             } else {
                 format!("{} differences", found.differences)
             }

@@ -56,19 +56,22 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     match (&args.path, args.mark) {
         (Some(path), _) => restore(args, path, out),
         (None, Some(backup_at)) => mark(args, backup_at, out),
-        (None, None) => bail!("name a file that `centwise backup` wrote"),
+        (None, None) => bail!("specify a file written by `centwise backup`"),
     }
 }
 
 /// What a server says of it, which pays nothing out before somebody has looked through what
 /// happened since.
-const HELD: &str = "payouts, automatic top-ups and deliveries are held until `centwise resume`, \
-    on a server that serves it";
+const HELD: &str = "payouts, automatic top-ups and deliveries are held until `centwise resume` on \
+    a server for this database";
 
 fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result<Ended> {
     let (place, now) = (args.database.existing()?, Clock::system().now());
     if backup_at > now {
-        bail!("--mark {backup_at} is in the future: expected the moment that the database is of");
+        bail!(
+            "--mark {backup_at} is in the future: expected the moment that the database was \
+            restored to"
+        );
     }
     runtime()?.block_on(async {
         let db = match &place {
@@ -125,7 +128,7 @@ fn restore(args: &Args, path: &Path, out: &mut impl Write) -> anyhow::Result<End
             manifest.database
         )?;
         for name in &manifest.left_out {
-            writeln!(out, "{name} was set and is not in the backup")?;
+            writeln!(out, "{name} was set but is not in the backup")?;
         }
     }
     if !args.check && !args.json {
@@ -141,13 +144,13 @@ impl Restoring {
             (Kind::Postgresql, Place::Postgres(url)) => self.to_database(url),
             (Kind::Sqlite, Place::Postgres(_)) => {
                 bail!(
-                    "the backup is of an embedded database, and cannot be restored into \
-                        PostgreSQL: leave out --database-url"
+                    "the backup is of an embedded database and cannot be restored to PostgreSQL: \
+                        omit --database-url"
                 )
             }
             (Kind::Postgresql, Place::File(_)) => {
                 bail!(
-                    "the backup is of a PostgreSQL database: name an empty one with \
+                    "the backup is of a PostgreSQL database: specify an empty one with \
                         --database-url postgres://…"
                 )
             }
@@ -162,14 +165,17 @@ impl Restoring {
                     .prefix(".centwise-check-")
                     .tempdir_in(aside);
                 let aside = aside.with_context(|| {
-                    format!("cannot write beside {} (see --temp-dir)", path.display())
+                    format!(
+                        "cannot write to the directory of {} (see --temp-dir)",
+                        path.display()
+                    )
                 })?;
                 self.to_file(&aside.path().join("centwise.db"))
             }
             (Kind::Postgresql, Place::Postgres(url)) => self.to_scratch(&url),
             (Kind::Postgresql, Place::File(_)) => bail!(
-                "the backup is of a PostgreSQL database: name a server where a temporary one may \
-                    be made with --database-url postgres://…"
+                "the backup is of a PostgreSQL database: specify a server for a temporary one with \
+                    --database-url postgres://…"
             ),
         }
     }
@@ -245,7 +251,7 @@ impl Restoring {
         let removed = self
             .runtime
             .block_on(scratch.remove())
-            .with_context(|| format!("the database {name} is left: remove it"));
+            .with_context(|| format!("the database {name} was left behind: remove it"));
         checks.and_then(|checks| removed.map(|()| checks))
     }
 
@@ -265,7 +271,10 @@ impl Restoring {
     fn compare(&self, restored: &Contents) -> anyhow::Result<()> {
         let stated = &self.backup.manifest.contents;
         if !stated.same_rows(restored) {
-            bail!("what was restored is not what was backed up: {restored:?} and not {stated:?}");
+            bail!(
+                "the restored rows differ from the backup: found {restored:?}, expected \
+                {stated:?}"
+            );
         }
         Ok(())
     }

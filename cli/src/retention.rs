@@ -157,7 +157,11 @@ fn write_text(args: &Args, done: &Done, out: &mut impl Write) -> anyhow::Result<
         dropped,
         checks,
     } = done;
-    writeln!(out, "what arrived from {} on is kept", plan.from)?;
+    writeln!(
+        out,
+        "records that arrived from {} onwards are kept",
+        plan.from
+    )?;
     for month in &plan.months {
         writeln!(
             out,

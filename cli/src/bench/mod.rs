@@ -25,19 +25,17 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const METHOD: &str = "Closed loop: each connection sends its next request when the last one is \
-    answered. A server that stalls
-is then asked less often, and its stall counts once: fair for throughput, kind to latencies.
-Open loop (--rate): requests are due at fixed instants, whatever the server does, and latency \
-counts from
-the due instant, also for those that wait for a free connection or are never sent. No stall is \
-forgiven
-(this is what leaves out coordinated omission). Measure latencies so, at a rate below the closed \
-loop's.
+const METHOD: &str = "\
+Closed loop: each connection sends its next request when the previous one has been answered. A
+server that stalls receives fewer requests, and its stall counts only once: fair for throughput,
+flattering for latencies.
+Open loop (--rate): requests are due at fixed times, whatever the server does, and latency counts
+from the due time, also for requests that wait for a free connection or are never sent. Every stall
+counts in full (coordinated omission would hide it). Measure latencies this way, at a rate below
+that of the closed loop.
 
-The load generator takes its cores from the server: its processor time is printed beside the \
-server's.
-Afterwards every balance is compared with the sum of what was answered; a difference is exit code \
+The load generator shares the cores with the server: its CPU time is printed next to the server's.
+Afterwards every balance is compared with the sum of the responses; a difference gives exit code
 1.";
 
 /// Measure throughput and latency, and check the books afterwards
@@ -192,7 +190,7 @@ impl Args {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((option, _)) => bail!(
-                "{option} is for the benchmarks that ask a server: `bench rate` prices in this \
+                "{option} is only for benchmarks against a server: `bench rate` prices in this \
                     process"
             ),
             None => Ok(()),

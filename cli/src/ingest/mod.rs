@@ -33,8 +33,8 @@ pub(super) use texts::Texts;
 /// Send a usage file: NDJSON, CSV, or the call records of FreeSWITCH or Asterisk
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: rows were refused (each with its line, why, and its text: \
-        FILE.refused.ndjson), or a file was not found."
+    after_help = "Exit code 1: rows were refused (FILE.refused.ndjson has the line, reason and \
+        text of each), or a file was not found."
 )]
 pub struct Args {
     #[arg(value_name = "FILE")]
