@@ -126,9 +126,9 @@ impl PaymentSettings {
     pub fn warning(&self) -> Option<&'static str> {
         (self.stripe_secret_key.is_some() && self.stripe_webhook_secrets.is_empty()).then_some(
             "CENTWISE_STRIPE_SECRET_KEY is set without CENTWISE_STRIPE_WEBHOOK_SECRETS: no \
-                message of the provider's is believed, and \
-             payments, refunds and disputes are noticed only when the server asks, every ten \
-             minutes (docs/stripe.md)",
+                provider message is accepted, and \
+             payments, refunds and disputes are noticed only by polling every ten minutes \
+             (docs/stripe.md)",
         )
     }
 

@@ -358,7 +358,7 @@ fn judged(health: &Health) -> Vec<Check> {
             "holds",
             when(health.overdue_holds, Status::Warning),
             format!(
-                "{} open, {} of them expired (a running server releases them)",
+                "{} open, {} of them past their end (a running server expires them)",
                 health.open_holds, health.overdue_holds
             ),
         ),

@@ -116,7 +116,7 @@ page-failed = Die Zahlung von { $amount } ist fehlgeschlagen. Es wurde nichts gu
     .title = Zahlung fehlgeschlagen
 page-refunded = Von Ihrer Zahlung von { $amount } wurden { $refunded } zurückgezahlt.
     .title = Zahlung erstattet
-page-unclear = Eine Zahlung ist eingegangen, passt aber nicht zum angeforderten Betrag ({ $amount }). Sie wird zurückgehalten, bis sie geprüft wurde.
+page-unclear = Eine Zahlung ist eingegangen, passt aber nicht zur angeforderten Zahlung ({ $amount }). Sie wird zurückgehalten, bis sie geprüft wurde.
     .title = Zahlung wird geprüft
 
 ## Ablehnungen

@@ -119,7 +119,7 @@ page-failed = The payment of { $amount } failed. Nothing was credited.
     .title = Payment failed
 page-refunded = { $refunded } of your payment of { $amount } has been refunded.
     .title = Payment refunded
-page-unclear = A payment has arrived, but it does not match the requested amount ({ $amount }). It is held until someone has checked it.
+page-unclear = A payment has arrived, but it does not match the requested payment ({ $amount }). It is held until someone has checked it.
     .title = Payment under review
 
 ## Refusals, by their stable code; `.detail` says what to do.

@@ -116,7 +116,7 @@ page-failed = Le paiement de { $amount } a échoué. Rien n’a été crédité.
     .title = Échec du paiement
 page-refunded = Sur votre paiement de { $amount }, { $refunded } ont été remboursés.
     .title = Paiement remboursé
-page-unclear = Un paiement est arrivé, mais il ne correspond pas au montant demandé ({ $amount }). Il est mis en attente jusqu’à sa vérification.
+page-unclear = Un paiement est arrivé, mais il ne correspond pas au paiement demandé ({ $amount }). Il est mis en attente jusqu’à sa vérification.
     .title = Paiement en cours de vérification
 
 ## Refus

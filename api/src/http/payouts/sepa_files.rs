@@ -60,7 +60,7 @@ async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
         .ok_or_else(missing)
 }
 
-/// Create a file of all due payouts by bank transfer
+/// Create a bank file with all due payouts by bank transfer
 ///
 /// The payouts become `paying` and are debited. `Idempotency-Key` is required: a file is created
 /// only once.

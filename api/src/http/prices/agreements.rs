@@ -86,7 +86,7 @@ pub struct NewAgreementBody {
     pub currency: Currency,
     /// The seller's rate card, by name or `crd_…`.
     pub rate_card: Option<String>,
-    /// The buyer's share of its own customers' payments, in basis points.
+    /// The buyer's share of what its own customers pay, in basis points.
     pub commission_bp: Option<u16>,
     /// Commissions only: one of the seller's rate cards, by name or `crd_…`. The seller receives at
     /// least its price.
@@ -386,7 +386,7 @@ pub async fn list_agreements(
 
 /// End an agreement
 ///
-/// Ending it later than before requires the same permission as new terms.
+/// A later end than before is subject to the same rules as new terms.
 #[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
     request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
 pub async fn end_agreement(
