@@ -148,8 +148,8 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
     );
     if text("code") == TIMEOUT {
         said.push_str(
-            "(the server allows CENTWISE_REQUEST_SECS_MAX seconds per request, --request-secs-max: \
-                increase it there)",
+            " (the server allows CENTWISE_REQUEST_SECS_MAX seconds per request, \
+                --request-secs-max: increase it there)",
         );
     }
     match status {

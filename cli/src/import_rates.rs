@@ -265,7 +265,7 @@ fn write_card(
         .unwrap_or_default();
     if let Some(first) = mistakes.first() {
         bail!(
-            "the deck does not make a valid card: {} at {}: {}",
+            "the deck does not produce a valid card: {} at {}: {}",
             first.code,
             first.path,
             first.message
