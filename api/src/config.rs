@@ -17,7 +17,7 @@ use web::setting_values::{address, body_bytes, connections, seconds};
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct Config {
-    /// Address and port to listen on (port 0: any free one).
+    /// Address and port to listen on (port 0: any free port).
     #[arg(long, env = "CENTWISE_LISTEN", default_value = "127.0.0.1:8080", value_parser = address(), value_name = "ADDR")]
     pub listen: SocketAddr,
     /// Directory of the embedded database.
@@ -28,8 +28,8 @@ pub struct Config {
         value_name = "DIR"
     )]
     pub data_dir: PathBuf,
-    /// Another database: `sqlite:PATH`, a directory (`./DIR` for a new one), or
-    /// `postgres://USER:PASSWORD@HOST/DATABASE`. Without it the embedded one under the data
+    /// Database to use: `sqlite:PATH`, a directory (`./DIR` for a new one), or
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`. Default: the embedded database in the data
     /// directory.
     #[arg(
         long,
@@ -38,11 +38,11 @@ pub struct Config {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
-    /// PostgreSQL: a transaction is of one reseller's books alone, for a database that is
+    /// PostgreSQL: restrict each transaction to one reseller's books, for a database that is
     /// distributed by root.
     #[arg(long, env = "CENTWISE_SPLIT_BY_ROOT", value_parser = BoolishValueParser::new())]
     pub split_by_root: bool,
-    /// Logs as lines for people or as JSON.
+    /// Log format: readable lines or JSON.
     #[arg(
         long,
         env = "CENTWISE_LOG_FORMAT",
@@ -53,25 +53,25 @@ pub struct Config {
     /// Largest request body, in bytes.
     #[arg(long, env = "CENTWISE_BODY_BYTES_MAX", default_value_t = BODY_BYTES_MAX, value_parser = body_bytes(), value_name = "BYTES", hide = true)]
     pub body_bytes_max: usize,
-    /// Connections served at once; 32 further ones are answered for health and measures alone,
-    /// others are closed.
+    /// Maximum number of open connections. Another 32 are served for health checks and metrics
+    /// only; any more are closed.
     #[arg(long, env = "CENTWISE_CONNECTIONS_MAX", default_value_t = 4096, value_parser = connections(), value_name = "N")]
     pub connections_max: usize,
-    /// Time a request may take, in seconds.
+    /// Maximum duration of a request, in seconds.
     #[arg(long, env = "CENTWISE_REQUEST_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]
     pub request_secs_max: u64,
-    /// Time that open requests get to finish when the server stops, in seconds.
+    /// Time for open requests to finish when the server stops, in seconds.
     #[arg(long, env = "CENTWISE_DRAIN_SECS_MAX", default_value_t = 20, value_parser = seconds(0), value_name = "SECONDS")]
     pub drain_secs_max: u64,
-    /// Time that the engine then gets to finish what it has taken, in seconds. If it does not, the
-    /// process ends all the same, with exit code 2.
+    /// Time for the engine to finish its accepted work after that, in seconds. When it runs out,
+    /// the process ends anyway, with exit code 2.
     #[arg(long, env = "CENTWISE_ENGINE_DRAIN_SECS_MAX", default_value_t = 30, value_parser = seconds(0), value_name = "SECONDS")]
     pub engine_drain_secs_max: u64,
-    /// Time that a command may wait in one of the engine's queues or lanes before the server says
-    /// that it is not ready, in seconds.
+    /// Time that a command may wait in one of the engine's queues or lanes before the server
+    /// reports that it is not ready, in seconds.
     #[arg(long, env = "CENTWISE_STALLED_SECS_MAX", default_value_t = 30, value_parser = seconds(1), value_name = "SECONDS")]
     pub stalled_secs_max: u64,
-    /// The clock of this machine is right, although it stepped or is behind the books: money is
+    /// Accept this machine's clock although it has stepped or is behind the books, so that money is
     /// written again.
     #[arg(long)]
     pub accept_clock: bool,
@@ -79,14 +79,14 @@ pub struct Config {
     pub limits: LimitSettings,
     #[command(flatten)]
     pub payments: PaymentSettings,
-    /// Webhooks may also go to addresses that are not public, and without TLS: for those who run
-    /// the receiving programs beside the server.
+    /// Also allow webhooks to private addresses and without TLS, for receivers that run next to the
+    /// server.
     #[arg(long, env = "CENTWISE_WEBHOOKS_TO_PRIVATE", value_parser = BoolishValueParser::new())]
     pub webhooks_to_private: bool,
     #[command(flatten)]
     pub mail: MailSettings,
-    /// Time zone of the platform: the months of statements and payouts are its months. An IANA
-    /// name.
+    /// Time zone of the platform (IANA name), in which the months of statements and payouts are
+    /// counted.
     #[arg(
         long,
         env = "CENTWISE_TIME_ZONE",
@@ -94,8 +94,8 @@ pub struct Config {
         value_name = "ZONE"
     )]
     pub time_zone: String,
-    /// Whether payouts that are due are created, and sent where they go by the provider, every day
-    /// or only when asked for.
+    /// Whether due payouts are created, and sent if they go through the provider, every day or only
+    /// on request.
     #[arg(
         long,
         env = "CENTWISE_PAYOUTS",
@@ -103,8 +103,8 @@ pub struct Config {
         value_name = "MODE"
     )]
     pub payouts: PayoutsMode,
-    /// Directory that `centwise backup` writes into: the age of the newest one is among the
-    /// measures.
+    /// Directory that `centwise backup` writes to; the age of the newest backup is exported as a
+    /// metric.
     #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
     pub backup_dir: Option<PathBuf>,
     /// Whether a database that is not there is made, and a platform in an empty one: by `serve`

@@ -31,13 +31,13 @@ pub fn create(file: &Path) -> anyhow::Result<()> {
         .open(file)
     {
         Ok(_) => {
-            tracing::warn!(file = %file.display(), "there was no database: a new, empty \
-                installation is made")
+            tracing::warn!(file = %file.display(), "no database found: creating a new, empty \
+                installation")
         }
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-                tracing::warn!(file = %file.display(), "the database was an empty file: a new, \
-                    empty installation is made");
+                tracing::warn!(file = %file.display(), "database file is empty: creating a new, \
+                    empty installation");
             }
         }
         Err(error) => {

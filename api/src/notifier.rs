@@ -51,20 +51,20 @@ impl Notifier {
         while rounds.next().await {
             round += 1;
             if let Err(error) = recorder.step().await {
-                tracing::warn!(%error, "notices were not written down");
+                tracing::warn!(%error, "recording notices failed");
             }
             if self.app.held.is_held() {
                 continue;
             }
             if let Err(error) = self.deliveries.step().await {
-                tracing::warn!(%error, "notices were not sent");
+                tracing::warn!(%error, "notice delivery round failed");
             }
             if round.is_multiple_of(PURGE_EVERY_ROUNDS)
                 && let Err(error) = NoticeRows::of(&self.app.catalog)
                     .purge_notices(self.app.clock.now())
                     .await
             {
-                tracing::warn!(%error, "old notices were not purged");
+                tracing::warn!(%error, "purging old notices failed");
             }
         }
     }

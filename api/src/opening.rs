@@ -60,8 +60,8 @@ pub async fn open(config: &Config, clock: Clock) -> anyhow::Result<Opened> {
     if begun > 0 {
         tracing::info!(
             roots = begun,
-            "from now on `centwise verify` notices what becomes of agreements, published prices, \
-                keys and the audit log"
+            "`centwise verify` now detects changes to agreements, published prices, keys and the \
+                audit log"
         );
     }
     timekeeper::begin(&catalog, &*journal, &clock, platform, config.accept_clock)

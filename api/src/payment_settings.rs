@@ -17,10 +17,10 @@ const KEYS: [&str; 2] = ["sk_", "rk_"];
 
 #[derive(Debug, Clone, clap::Args)]
 pub struct PaymentSettings {
-    /// Where payers reach this server from outside: `https://billing.example.com`.
+    /// Public URL of this server for payers: `https://billing.example.com`.
     #[arg(long, env = "CENTWISE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
-    /// Stripe's secret or restricted key. Without it there are no payments through a provider.
+    /// Stripe secret key or restricted key. Without it, there are no payments through a provider.
     #[arg(
         long,
         env = "CENTWISE_STRIPE_SECRET_KEY",
@@ -28,8 +28,7 @@ pub struct PaymentSettings {
         hide_env_values = true
     )]
     pub stripe_secret_key: Option<Secret>,
-    /// Signing secrets of the webhook endpoint `/v1/webhooks/stripe`; two while one replaces the
-    /// other.
+    /// Signing secrets of the webhook endpoint `/v1/webhooks/stripe`; two during a rotation.
     #[arg(
         long,
         env = "CENTWISE_STRIPE_WEBHOOK_SECRETS",
@@ -38,7 +37,7 @@ pub struct PaymentSettings {
         hide_env_values = true
     )]
     pub stripe_webhook_secrets: Vec<Secret>,
-    /// The same of `/v1/webhooks/stripe-connect`, for events of connected accounts.
+    /// Signing secrets of `/v1/webhooks/stripe-connect`, for events of connected accounts.
     #[arg(
         long,
         env = "CENTWISE_STRIPE_CONNECT_WEBHOOK_SECRETS",
@@ -47,11 +46,11 @@ pub struct PaymentSettings {
         hide_env_values = true
     )]
     pub stripe_connect_webhook_secrets: Vec<Secret>,
-    /// Where Stripe is asked.
+    /// URL of the Stripe API.
     #[arg(long, env = "CENTWISE_STRIPE_API_URL", default_value = provider::stripe::API_URL, value_name = "URL")]
     pub stripe_api_url: String,
-    /// What can be topped up through the provider: `CURRENCY:MIN-MAX:PRESETS` in minor units, with
-    /// `;` in between.
+    /// Allowed top-ups through the provider: `CURRENCY:MIN-MAX:PRESETS` in minor units, separated
+    /// by `;`.
     #[arg(long, env = "CENTWISE_TOP_UP_TERMS", default_value = TERMS, value_name = "TERMS", value_delimiter = ';')]
     pub top_up_terms: Vec<Terms>,
 }
@@ -127,9 +126,9 @@ impl PaymentSettings {
     pub fn warning(&self) -> Option<&'static str> {
         (self.stripe_secret_key.is_some() && self.stripe_webhook_secrets.is_empty()).then_some(
             "CENTWISE_STRIPE_SECRET_KEY is set without CENTWISE_STRIPE_WEBHOOK_SECRETS: no \
-                message of the provider's is believed, and \
-             payments, refunds and disputes are noticed only when the server asks, every ten \
-             minutes (docs/stripe.md)",
+                provider message is accepted, and \
+             payments, refunds and disputes are noticed only by polling every ten minutes \
+             (docs/stripe.md)",
         )
     }
 

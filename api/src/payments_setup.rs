@@ -88,8 +88,8 @@ async fn calendar(
     let text = serde_json::from_str(&calendar.stored())?;
     if stored.as_ref() != Some(&text) {
         if stored.is_some() {
-            tracing::warn!(zone = %config.time_zone, "the months of statements and payouts are \
-                counted in another zone from the next month on");
+            tracing::warn!(zone = %config.time_zone, "statement and payout months change to a \
+                different time zone next month");
         }
         let actor = Actor {
             key: None,

@@ -18,13 +18,13 @@ pub async fn keep_up(app: App, token: CancellationToken) {
         }
         let now = app.clock.now();
         if let Err(error) = app.payouts.work(now).await {
-            tracing::warn!(%error, "payouts were not taken on");
+            tracing::warn!(%error, "payout worker round failed");
         }
         let this_hour = Some(now.micros() / HOUR_MICROS);
         if hour != this_hour {
             hour = this_hour;
             if let Err(error) = app.payouts.poll_payees(now).await {
-                tracing::warn!(%error, "payees were not read again");
+                tracing::warn!(%error, "payee refresh failed");
             }
         }
         let this_day = Some(now.micros() / (24 * HOUR_MICROS));
@@ -47,7 +47,7 @@ async fn run(app: &App) {
     };
     match app.payouts.run_all(&actor, at).await {
         Ok(0) => {}
-        Ok(created) => tracing::info!(created, "payouts are due"),
-        Err(error) => tracing::warn!(%error, "due payouts were not worked out"),
+        Ok(created) => tracing::info!(created, "due payouts created"),
+        Err(error) => tracing::warn!(%error, "payout run failed"),
     }
 }

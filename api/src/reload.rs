@@ -18,17 +18,16 @@ pub fn reload(app: &App, deliveries: &DeliveryWorker, reread: anyhow::Result<Rer
     match reread.and_then(|reread| take(app, deliveries, reread)) {
         Ok(taken) if taken.is_empty() => {
             tracing::warn!(
-                "nothing is read again: of the secrets of Stripe and of the mail server none lies \
-                    in a file"
+                "nothing reloaded: no secret of Stripe or of the mail server is in a file"
             );
         }
         Ok(taken) => tracing::info!(
             variables = taken.join(" "),
-            "secrets were read again from their files, and count from now on"
+            "secrets reloaded from their files"
         ),
         Err(error) => tracing::error!(
             error = format!("{error:#}"),
-            "secrets were not read again: those before go on counting"
+            "secrets not reloaded: the previous ones stay in use"
         ),
     }
 }

@@ -13,7 +13,7 @@ pub async fn watch(app: App, token: CancellationToken) {
     let mut rounds = Rounds::new(LOOK_EVERY, token);
     while rounds.next().await {
         if let Err(error) = look(&app).await {
-            tracing::warn!(%error, "whether the database waits after a restore was not read");
+            tracing::warn!(%error, "reading the restore state failed");
         }
     }
 }
@@ -23,7 +23,9 @@ pub async fn watch(app: App, token: CancellationToken) {
 pub async fn look(app: &App) -> Result<(), CatalogError> {
     let restoration = app.catalog.restoration().await?;
     if app.held.is_held() && restoration.is_none() {
-        tracing::info!("resumed after a restore: payouts, automatic top-ups and deliveries go on");
+        tracing::info!(
+            "resumed after a restore: payouts, automatic top-ups and deliveries continue"
+        );
     }
     app.held.set(restoration);
     app.payments.hold_charges(restoration.is_some());

@@ -106,7 +106,7 @@ pub async fn serve(config: &Config, clock: Clock) -> anyhow::Result<Running> {
     if moved > 0 {
         tracing::info!(
             moved,
-            "balances are in the books of resellers that collect themselves"
+            "balances moved to the books of resellers that collect themselves"
         );
     }
     let notifier = Notifier::new(config, &app)?;
@@ -170,7 +170,7 @@ impl Running {
                 .await
                 .is_err()
         {
-            tracing::warn!("the database was still in use: keep its write-ahead log beside it");
+            tracing::warn!("database still in use: keep its write-ahead log with it");
         }
         stopped.context("the engine did not finish what it had taken")
     }
@@ -232,7 +232,8 @@ impl Server {
                             tracing::debug!(%error, "connection ended");
                         }
                     }
-                    () = makes_room => tracing::debug!("a connection without a key made room"),
+                    () = makes_room => tracing::debug!("connection without a key closed to make \
+                        room"),
                 }
                 drop(slot);
             });
@@ -260,7 +261,7 @@ impl Server {
             .await
             .is_err()
         {
-            tracing::warn!("when keys were used last was not written");
+            tracing::warn!("writing the last uses of keys timed out");
         }
         let drained = self.app.engine.drain(self.engine_drain_time_max).await;
         if let Err(CutOff(tasks)) = self
@@ -269,12 +270,12 @@ impl Server {
             .stop(Until::Drained, CLOSE_TIME_MAX)
             .await
         {
-            tracing::warn!(tasks, "some watches did not end in time");
+            tracing::warn!(tasks, "some watch tasks did not stop in time");
         }
         match &drained {
             Ok(()) => tracing::info!("stopped"),
             Err(error) => {
-                tracing::error!(%error, "the engine did not finish; what was not answered may be \
+                tracing::error!(%error, "engine did not finish; requests without a response may be \
                     sent again")
             }
         }
@@ -321,7 +322,7 @@ async fn ready(
     match accepted {
         Ok((stream, peer)) => stream.set_nodelay(true).is_ok().then_some((stream, peer)),
         Err(error) => {
-            tracing::warn!(%error, "cannot accept a connection");
+            tracing::warn!(%error, "accepting a connection failed");
             tokio::time::sleep(ACCEPT_PAUSE).await;
             None
         }

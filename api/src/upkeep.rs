@@ -26,7 +26,7 @@ pub async fn keep_up(app: App, token: CancellationToken) {
             let swept = in_time(
                 &app,
                 app.engine.sweep_carries(carries_after),
-                "carries of tenants that ended were not settled",
+                "carries of ended tenants not settled",
             )
             .await;
             if let Some(next) = swept {
@@ -34,18 +34,13 @@ pub async fn keep_up(app: App, token: CancellationToken) {
             }
         }
         if is_due(gauges::EVERY_SECS) {
-            in_time(
-                &app,
-                gauges::of_database(&app),
-                "the database's measures were not read",
-            )
-            .await;
+            in_time(&app, gauges::of_database(&app), "database metrics not read").await;
         }
         if is_due(PURGE_EVERY_ROUNDS) {
             purge(&app).await;
         }
         // The rest of the upkeep does not wait for a lane that hangs.
-        in_time(&app, app.engine.sweep_holds(), "holds were not swept").await;
+        in_time(&app, app.engine.sweep_holds(), "holds not swept").await;
         app.limits.sweep();
         app.metrics.run_upkeep();
         round += 1;
@@ -57,19 +52,19 @@ async fn purge(app: &App) {
     in_time(
         app,
         app.key_uses.write(&app.catalog),
-        "last uses of keys were not written",
+        "last uses of keys not written",
     )
     .await;
     in_time(
         app,
         app.catalog.purge_idempotent(now),
-        "answers kept for a day were not purged",
+        "stored responses not purged",
     )
     .await;
     in_time(
         app,
         PaymentRows::of(&app.catalog).purge_provider_events(now),
-        "old messages of the payment provider were not purged",
+        "old payment provider messages not purged",
     )
     .await;
 }

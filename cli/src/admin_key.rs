@@ -14,15 +14,15 @@ use tenants::Scope;
 /// What the audit log says of it.
 const REASON: &str = "centwise admin-key";
 
-/// Make a new admin key of the platform, on the database itself
+/// Create a new platform admin key directly in the database
 ///
-/// For an installation whose admin keys are lost or leaked. The audit log has the key and where it
-/// came from. With the embedded database the server must be stopped; with PostgreSQL it may run.
+/// Use this if the admin keys are lost or leaked. The audit log records the key and its origin.
+/// With the embedded database the server must be stopped; with PostgreSQL it may run.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// What the key is called
+    /// Name of the key
     #[arg(
         long,
         default_value = "made by centwise admin-key",
@@ -42,7 +42,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
         };
         let catalog = Catalog::new(&db);
         let Some(platform) = catalog.platform().await? else {
-            bail!("the database has no platform: make it with `centwise serve`")
+            bail!("the database has no platform: create it with `centwise serve`")
         };
         let (clock, scope) = (Clock::system(), Scope::PlatformAdmin);
         let made = Seeder::new(&catalog, &clock, platform.id, REASON)
@@ -53,11 +53,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     })?;
     writeln!(
         out,
-        "{id}: a new admin key of the platform (shown once, keep it): {secret}"
+        "{id}: new platform admin key (shown once, keep it): {secret}"
     )?;
     writeln!(
         out,
-        "revoke what is lost or leaked: POST /v1/api-keys/KEY/revoke"
+        "revoke lost or leaked keys: POST /v1/api-keys/KEY/revoke"
     )?;
     Ok(Ended::Well)
 }

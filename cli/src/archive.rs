@@ -132,7 +132,7 @@ mod tests {
             .map(|_| ())
             .unwrap_err()
             .to_string();
-        assert!(again.contains("is there already"), "{again}");
+        assert!(again.contains("already exists"), "{again}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
         assert_eq!(left.len(), 1, "{left:?}");
     }
@@ -167,19 +167,19 @@ mod tests {
             bytes[place] ^= 1;
             let why = damaged(&bytes);
             assert!(
-                why.contains("is damaged") || why.contains("is no backup"),
+                why.contains("is damaged") || why.contains("is not a Centwise backup"),
                 "{place}: {why}"
             );
         }
         for length in [0, 300, 600, 1100, 5000, whole.len() / 2, whole.len() - 2100] {
             let why = damaged(&whole[..length]);
             assert!(
-                why.contains("is damaged") || why.contains("is no backup"),
+                why.contains("is damaged") || why.contains("is not a Centwise backup"),
                 "{length}: {why}"
             );
         }
         let none = damaged(b"something else");
-        assert!(none.contains("one.tar is no backup of Centwise"), "{none}");
+        assert!(none.contains("one.tar is not a Centwise backup"), "{none}");
     }
 
     #[test]
@@ -205,7 +205,7 @@ mod tests {
             let path = written(dir.path(), &newer);
             let why = open(&path).map(|_| ()).unwrap_err().to_string();
             assert!(
-                why.contains("was made by centwise") && why.contains("newer than this one"),
+                why.contains("was created by centwise") && why.contains("newer than this version"),
                 "{why}"
             );
             std::fs::remove_file(path).unwrap();

@@ -18,19 +18,17 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use transfer::backup::{Advance, Dump, Folders, Kind, copy_file};
 
-/// Back the database and the settings up into one file, beside running servers
+/// Back up the database and the settings to one file; servers may keep running
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// File to write, or a directory: a name with the time is made in it
+    /// File to write, or a directory, in which the file is named after the current time
     path: PathBuf,
     #[command(flatten)]
     database: Database,
-    /// In a directory: afterwards remove all but the newest N of the backups that were given their
-    /// names by this command
+    /// With a directory: afterwards delete all but the newest N backups that this command named
     #[arg(long, value_name = "N")]
     keep: Option<NonZeroUsize>,
-    /// Embedded database: where its copy lies until it is compressed (beside PATH unless said
-    /// otherwise)
+    /// Embedded database: directory for its copy until it is compressed [default: next to PATH]
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
 }
@@ -51,19 +49,19 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     };
     if !folder.exists() {
         bail!(
-            "there is no folder {}: a backup makes none, so make it first",
+            "the directory {} does not exist: create it first",
             folder.display()
         );
     }
     if args.keep.is_some() && !args.path.is_dir() {
         bail!(
-            "--keep goes with a directory, and {} is none",
+            "--keep needs a directory, and {} is not one",
             args.path.display()
         );
     }
     if path.exists() {
         bail!(
-            "{} is there already: a backup never overwrites anything",
+            "{} already exists: a backup never overwrites anything",
             path.display()
         );
     }
@@ -74,7 +72,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
             .block_on(unfit(file))
             .with_context(|| format!("cannot read {}", file.display()))?
     {
-        bail!("{why}. A backup of it would take the place of a better one");
+        bail!("{why}. A backup of it would replace a better one");
     }
     let (bytes, records) = match &place {
         Place::File(file) => of_file(args, file, &path, now, &stop)?,
@@ -110,8 +108,12 @@ fn of_file(
     let aside = tempfile::Builder::new()
         .prefix(".centwise-backup-")
         .tempdir_in(aside);
-    let aside = aside
-        .with_context(|| format!("cannot write beside {} (see --temp-dir)", path.display()))?;
+    let aside = aside.with_context(|| {
+        format!(
+            "cannot write to the directory of {} (see --temp-dir)",
+            path.display()
+        )
+    })?;
     let copied = aside.path().join("centwise.db");
     let progress = Progress::bytes("copying", file.metadata()?.len());
     let contents = copy_file(file, &copied, &mut stop.advance(&progress))
@@ -158,7 +160,7 @@ fn of_database(
 
 fn begun(path: &Path, manifest: &Manifest) -> anyhow::Result<Writer> {
     if manifest.contents.is_newer(manifest.database) {
-        bail!("this program is older than the database: back it up with the newer one");
+        bail!("this program is older than the database: back it up with the newer version");
     }
     Writer::create(path, manifest)
 }

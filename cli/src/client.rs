@@ -35,8 +35,8 @@ impl Endpoint {
     pub fn new(url: &str, key: &str) -> anyhow::Result<Self> {
         let Some(rest) = url.strip_prefix("http://") else {
             bail!(
-                "cannot use the address {url:?}: expected http://HOST:PORT (for https put a proxy \
-                    in front, and name the server itself here)"
+                "cannot use the address {url:?}: expected http://HOST:PORT (for https, put a proxy \
+                    in front, and give the address of the server itself here)"
             );
         };
         let authority = rest.trim_end_matches('/');
@@ -76,7 +76,7 @@ impl Endpoint {
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection to the server ended");
+                tracing::debug!(%error, "connection to the server ended");
             }
         });
         Ok(Connection {
@@ -121,7 +121,7 @@ impl Answer {
 
     pub fn json<T: serde::de::DeserializeOwned>(self) -> anyhow::Result<T> {
         serde_json::from_slice(&self.ok()?).context(
-            "the server's answer is not what this version expects; are both the same version?",
+            "the server's response is not what this version expects; are both the same version?",
         )
     }
 }
@@ -148,8 +148,8 @@ pub fn refusal(status: StatusCode, body: &[u8]) -> anyhow::Error {
     );
     if text("code") == TIMEOUT {
         said.push_str(
-            " (a server gives each request CENTWISE_REQUEST_SECS_MAX seconds, \
-            --request-secs-max: set more there)",
+            " (the server allows CENTWISE_REQUEST_SECS_MAX seconds per request, \
+                --request-secs-max: increase it there)",
         );
     }
     match status {
@@ -260,7 +260,7 @@ impl Connection {
                 }
                 Err(error) if attempt == RETRIES_MAX => {
                     return Err(error.context(format!(
-                        "the connection to the server broke {} times",
+                        "the connection to the server was lost {} times",
                         attempt + 1
                     )));
                 }

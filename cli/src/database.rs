@@ -16,7 +16,7 @@ pub struct Database {
         value_name = "DIR"
     )]
     data_dir: PathBuf,
-    /// Another database: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
+    /// Database to use instead: sqlite:PATH, a directory, or postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "CENTWISE_DATABASE_URL",
@@ -54,8 +54,8 @@ impl Database {
         let place = self.place()?;
         match &place {
             Place::File(file) if !file.exists() => bail!(
-                "there is no database {} (name another with --data-dir or --database-url, or make \
-                    one with `centwise serve`)",
+                "there is no database {} (choose another with --data-dir or --database-url, or \
+                    create one with `centwise serve`)",
                 file.display()
             ),
             _ => Ok(place),
@@ -68,9 +68,9 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
     if format!("{error:#}").contains("in use by another process") {
         // Its causes say the same in other words.
         return anyhow::anyhow!(
-            "the database is in use by another process: a server is running on it. Stop it, or, \
-                with `ingest` and `import-rates`, go \
-             through it with --url http://HOST:PORT --key KEY"
+            "the database is in use by another process: a server is running on it. Stop the \
+                server, or, for `ingest` and `import-rates`, use it with --url http://HOST:PORT \
+                --key KEY"
         );
     }
     error

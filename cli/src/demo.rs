@@ -56,7 +56,7 @@ pub async fn start(
         .recursive(true)
         .mode(0o700)
         .create(directory)
-        .with_context(|| format!("cannot make the directory {}", directory.display()))?;
+        .with_context(|| format!("cannot create the directory {}", directory.display()))?;
     let file = directory.join(KEYS_FILE);
     let platform = running
         .app
@@ -90,7 +90,7 @@ async fn refuse_others_books(running: &Running, platform: &Tenant) -> anyhow::Re
             .is_none()
     {
         bail!(
-            "this installation has tenants of its own; --demo is for an empty one: name another \
+            "this installation already has tenants; --demo needs an empty one: choose another \
                 place with --data-dir or --database-url"
         );
     }
@@ -185,7 +185,7 @@ async fn make_keys(running: &Running, platform: &Tenant, file: &Path) -> anyhow:
     let muster = records
         .tenant_by_external_id(platform, FIRST_RESELLER)
         .await?
-        .context("the demo's reseller is gone")?;
+        .context("the demo's reseller no longer exists")?;
     let seeder = Seeder::new(records, &running.app.clock, platform.id, "demo");
     let keys = Keys {
         platform_admin: seeder

@@ -106,7 +106,7 @@ fn of_the_place_typed(command: Command, arguments: &[OsString]) -> anyhow::Resul
             Ok(command.mut_subcommand(name, |command| command.mut_args(of_typed)))
         }
         [one, other, ..] => {
-            bail!("--{one} and --{other} each name where the books are: leave one of them out")
+            bail!("--{one} and --{other} both say where the books are: use only one of them")
         }
     }
 }
@@ -177,11 +177,11 @@ fn secret_of_file(name: &str, variables: &Variables) -> anyhow::Result<Option<St
         return Ok(None);
     };
     if variables.get(name).is_some_and(|value| !value.is_empty()) {
-        bail!("{name} and {of_file} are both set: leave one of them out");
+        bail!("{name} and {of_file} are both set: unset one of them");
     }
     let text = std::fs::read_to_string(file)
         // Not its name: somebody may have set the secret itself.
-        .with_context(|| format!("{of_file}: cannot read the file of this name"))?;
+        .with_context(|| format!("{of_file}: cannot read the file that it names"))?;
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         bail!("{of_file}: the file is empty");
@@ -272,7 +272,7 @@ fn with_its_variable(
         return error;
     }
     let tip = StyledStr::from(format!(
-        "the value is that of the environment variable {name}"
+        "the value comes from the environment variable {name}"
     ));
     error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     error
@@ -292,13 +292,13 @@ fn unknown<'n>(names: impl Iterator<Item = &'n str>) -> Vec<String> {
             .map(|known| (strsim::jaro_winkler(&own(name), &own(known)), known))
             .max_by(|a, b| a.0.total_cmp(&b.0));
         best.filter(|(measure, _)| *measure > ALIKE)
-            .map(|(_, known)| format!(" (is it {known}?)"))
+            .map(|(_, known)| format!(" (did you mean {known}?)"))
     };
     let unknown = names.filter(|name| !known.iter().any(|known| known == name));
     unknown
         .map(|name| {
             format!(
-                "the environment variable {name} means nothing here{}",
+                "the environment variable {name} is not known{}",
                 alike(name).unwrap_or_default()
             )
         })
@@ -318,8 +318,8 @@ pub fn log_filter(level: &str) -> anyhow::Result<EnvFilter> {
 fn filter(text: &str, level: &str) -> anyhow::Result<EnvFilter> {
     let expected = || {
         format!(
-            "{LOG_SETTING}: `{text}` is no level; expected {}, or MODULE=LEVEL with commas in \
-                between",
+            "{LOG_SETTING}: `{text}` is not a level; expected {}, or MODULE=LEVEL, separated by \
+                commas",
             LEVELS.join(", ")
         )
     };
@@ -509,8 +509,7 @@ mod tests {
                 .unwrap_err();
             assert_eq!(
                 refused,
-                "--data-dir and --database-url each name where the books are: leave one of them \
-                    out",
+                "--data-dir and --database-url both say where the books are: use only one of them",
                 "{name}"
             );
             let (_, arguments) = parsed_with(&variables, &[name]).unwrap();

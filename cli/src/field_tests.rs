@@ -151,7 +151,7 @@ fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
             "1 posted",
             "1 refused",
             "line 3",
-            "not whole yet",
+            "not complete yet",
             "\"row\":\"b;acme-42;api_call;",
         ],
     );
@@ -178,7 +178,7 @@ fn half_a_line_is_left_for_the_next_run() {
             &[
                 "0 posted",
                 "0 refused",
-                "the last line is not whole yet",
+                "the last line is not complete yet",
                 "exit 0",
             ],
         );
@@ -187,7 +187,7 @@ fn half_a_line_is_left_for_the_next_run() {
     let next = MASTER.replace("u.1", "u.2");
     check(
         &asterisk(&format!("{MASTER}{}", &next[..100])),
-        &["0 posted, 1 duplicate", "not whole yet"],
+        &["0 posted, 1 duplicate", "not complete yet"],
     );
     check(
         &asterisk(&format!("{MASTER}{next}")),
@@ -215,7 +215,7 @@ fn the_text_of_a_refused_row_ends_with_it() {
         format!("{refused}{}", &half[..half.len() - 2]).as_bytes(),
         "--format asterisk --zone Europe/Berlin",
     );
-    check(&told, &["1 refused", "not whole yet"]);
+    check(&told, &["1 refused", "not complete yet"]);
     let row: serde_json::Value = serde_json::from_str(told.lines().last().unwrap()).unwrap();
     let row = row["row"].as_str().unwrap();
     assert!(
@@ -452,7 +452,7 @@ fn decks_are_read_or_say_what_helps() {
     );
     check(
         &import("Prefix,Rate,Route\n49,0.02,x\n", "--ignore-column Route"),
-        &["wrote 1 rate", "left out: Route"],
+        &["wrote 1 rate", "ignored columns: Route"],
     );
 }
 
@@ -555,7 +555,7 @@ fn half_a_line_in_utf16_is_left_for_the_next_run() {
             &[
                 "0 posted",
                 "0 refused",
-                "the last line is not whole yet",
+                "the last line is not complete yet",
                 "exit 0",
             ],
         );
@@ -652,8 +652,8 @@ fn increments_are_kept_stated_or_named() {
     check(
         &told,
         &[
-            "1 changed (1 dearer",
-            "left as they were for 1 prefix",
+            "1 changed (1 increased",
+            "unchanged for 1 prefix",
             "version 2 is in force",
         ],
     );
@@ -669,7 +669,7 @@ fn increments_are_kept_stated_or_named() {
         &told,
         &[
             "1 changed",
-            "1 prefix with other increments than before",
+            "1 prefix with different increments than before",
             "60/60 -> 1/1",
         ],
     );
@@ -682,7 +682,7 @@ fn increments_are_kept_stated_or_named() {
     );
     check(
         &import(priced, "--increments 60/60 --dry-run"),
-        &["1 changed (0 dearer, 1 cheaper)"],
+        &["1 changed (0 increased, 1 decreased)"],
     );
 }
 
@@ -707,14 +707,14 @@ fn fees_and_blocks_are_kept_or_named() {
     check(
         &told,
         &[
-            "2 changed (1 dearer, 1 cheaper)",
-            "those of 1 prefix are left as they were",
+            "2 changed (1 increased, 1 decreased)",
+            "those of 1 prefix are unchanged",
             "still blocked, at the new price: 1 prefix",
             "version 2",
         ],
     );
     assert!(
-        !told.contains("opened") && !told.contains("connect fee"),
+        !told.contains("unblocked") && !told.contains("connect fee"),
         "{told}"
     );
     let told = import(
@@ -724,7 +724,7 @@ fn fees_and_blocks_are_kept_or_named() {
     check(
         &told,
         &[
-            "blocked from now on: 1 prefix; opened again: 1 prefix",
+            "newly blocked: 1 prefix; unblocked: 1 prefix",
             "  blocked    49",
             "  opened     44",
             "(connect fee 0.1 -> no fee",
@@ -738,7 +738,7 @@ fn fees_and_blocks_are_kept_or_named() {
     check(
         &told,
         &[
-            "1 prefix without any price for a time",
+            "1 prefix without a price for some time",
             "no price from 2098-12-01T00:00:00Z until 2099-01-01T00:00:00Z",
         ],
     );

@@ -90,7 +90,7 @@ fn a_growing_file_is_charged_line_by_line() {
             &[
                 "0 duplicate",
                 "0 refused",
-                "the last line is not whole yet",
+                "the last line is not complete yet",
                 "exit 0",
             ],
         );
@@ -130,7 +130,7 @@ fn rotation_and_truncation_lose_nothing() {
     std::fs::write(&master.file, lines(20..30)).unwrap();
     master.tell(&[
         "10 posted",
-        "was rotated, and the old file is not beside it",
+        "was rotated, and the old file is not in the same directory",
         "exit 1",
     ]);
     // Refused lines are kept with those of the runs before.
@@ -174,7 +174,7 @@ fn a_file_with_titles_is_followed_too() {
     master.append(&format!(
         "+4930123456,60,b,{day} 09:00:00\n+4930123456,60,c,{day} 09:"
     ));
-    check(&follow(), &["1 row: 1 posted", "not whole yet"]);
+    check(&follow(), &["1 row: 1 posted", "not complete yet"]);
     master.append("00:00\nx\n");
     let told = follow();
     check(
@@ -208,7 +208,10 @@ fn events_as_json_lines_are_followed_too() {
     };
     let (first, second) = (event(1), event(2));
     master.append(&format!("{first}{}", &second[..40]));
-    check(&follow(), &["1 row: 1 posted", "not whole yet", "exit 0"]);
+    check(
+        &follow(),
+        &["1 row: 1 posted", "not complete yet", "exit 0"],
+    );
     master.append(&second[40..]);
     check(&follow(), &["1 row: 1 posted, 0 duplicate", "exit 0"]);
 }
@@ -324,7 +327,7 @@ fn other_options_at_a_later_run_do_not_pass_over_rows() {
                     "error",
                     "no new row of ",
                     "nothing was sent",
-                    "the options are not those",
+                    "the options differ from those",
                 ],
             );
             assert_eq!(position(), before, "{more:?}");
@@ -398,14 +401,14 @@ fn another_customers_column_does_not_pass_over_rows() {
     master.append(&lines(1..3));
     check(
         &master.serving.run(&wrong),
-        &["error", "unknown_customer", "the position is where it was"],
+        &["error", "unknown_customer", "the position is unchanged"],
     );
     assert_eq!(position(), before);
     master.tell(&["2 rows: 2 posted, 0 duplicate", "exit 0"]);
     master.append(&lines(3..4));
     check(
         &master.serving.run(&wrong),
-        &["error", "unknown_customer", "the position is where it was"],
+        &["error", "unknown_customer", "the position is unchanged"],
     );
     master.tell(&["1 row: 1 posted, 0 duplicate", "exit 0"]);
     // Several columns of customers stand in one, between commas.

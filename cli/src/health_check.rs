@@ -21,34 +21,34 @@ use std::time::Duration;
 use transfer::health::{CARRIED_CENTS_MAX, Health, look_at_file};
 use web::setting_values::seconds;
 
-/// Look at the database, the balances and anomalies, for cron: exit code 0, 1 or 2
+/// Check the database, the balances and anomalies, for cron: exit code 0, 1 or 2
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// Also what is well
+    /// Also print checks without findings
     #[arg(long)]
     verbose: bool,
-    /// One JSON object: {"status","checks"}
+    /// Print one JSON object: {"status","checks"}
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     payments: PaymentSettings,
-    /// Address that gets an e-mail when the findings change, and once a day while something is
+    /// Address that receives an e-mail when the findings change, and once a day while something is
     /// wrong
     #[arg(long, env = "CENTWISE_HEALTH_EMAIL", value_name = "ADDRESS")]
     email: Option<String>,
-    /// File that keeps what the last e-mail said. Default: beside the embedded database; with
-    /// PostgreSQL in the data directory if there is one, else in the current directory
+    /// File that stores the content of the last e-mail. Default: next to the embedded database;
+    /// with PostgreSQL in the data directory if there is one, otherwise in the current directory
     #[arg(long, env = "CENTWISE_HEALTH_STATE", value_name = "FILE")]
     state: Option<PathBuf>,
-    /// Directory that `backup` writes into: warns where the newest one is older than 26 hours
+    /// Directory that `backup` writes to: warn if the newest backup is older than 26 hours
     #[arg(long, env = "CENTWISE_BACKUP_DIR", value_name = "DIR")]
     backup_dir: Option<PathBuf>,
-    /// Seconds after which a database that does not answer is a failure
+    /// Seconds without a response from the database that count as a failure
     #[arg(long, default_value_t = 60, value_parser = seconds(1), value_name = "SECONDS")]
     wait_secs: u64,
-    /// Language of that e-mail: de, en or fr
+    /// Language of the e-mail: de, en or fr
     #[arg(long, value_name = "LANGUAGE", default_value = "en")]
     email_language: Locale,
     #[command(flatten)]
@@ -73,8 +73,8 @@ fn tell(
     }
     write_to(recipient, args.email_language, status, checks).context(NOT_SENT)?;
     told.keep(&file).context(
-        "the e-mail about this was sent, and that it was is not kept: the next run sends it again \
-            (CENTWISE_HEALTH_STATE names another file)",
+        "the e-mail about this was sent, but that could not be recorded: the next run sends it \
+            again (CENTWISE_HEALTH_STATE sets another file)",
     )
 }
 
@@ -249,7 +249,7 @@ fn look(args: &Args) -> anyhow::Result<Health> {
 /// Payouts and what else is held is forgotten where nobody is told of it.
 fn restored(health: &Health) -> Check {
     let (status, detail) = match health.restoration {
-        None => (Status::Ok, "nothing is held after a restore".to_owned()),
+        None => (Status::Ok, "nothing is on hold after a restore".to_owned()),
         Some(of) => {
             let (backup, restored) = (of.backup_at(), of.restored_at());
             let what = "payouts, automatic top-ups and deliveries are held until `centwise resume`";
@@ -276,7 +276,7 @@ fn clock(health: &Health, now: Instant) -> Check {
             Status::Failure,
             format!(
                 "a server's clock stepped from {} to {}: it writes no money until the clock is \
-                    set right or accepted (POST /v1/clock/accept)",
+                    corrected or accepted (POST /v1/clock/accept)",
                 step.time(),
                 step.wall()
             ),
@@ -289,7 +289,7 @@ fn clock(health: &Health, now: Instant) -> Check {
                 behind / 86_400
             ),
         ),
-        None => (Status::Ok, "goes with the books".to_owned()),
+        None => (Status::Ok, "agrees with the books".to_owned()),
     };
     Check {
         name: "clock",
@@ -321,7 +321,7 @@ fn judged(health: &Health) -> Vec<Check> {
             "balances",
             when(health.unbalanced, Status::Failure),
             format!(
-                "{} sums or holds that cannot be (run `centwise verify`)",
+                "{} impossible sums or holds (run `centwise verify`)",
                 health.unbalanced
             ),
         ),
@@ -341,7 +341,7 @@ fn judged(health: &Health) -> Vec<Check> {
             when(health.unrated, Status::Warning),
             format!(
                 "{} events without a price, at least on some of their links (GET \
-                    /v1/usage-events/unrated says what each lacks; an operator's key shows all)",
+                    /v1/usage-events/unrated shows what each lacks; an operator's key shows all)",
                 health.unrated
             ),
         ),
@@ -358,7 +358,7 @@ fn judged(health: &Health) -> Vec<Check> {
             "holds",
             when(health.overdue_holds, Status::Warning),
             format!(
-                "{} open, {} of them over (a running server sweeps them)",
+                "{} open, {} of them past their end (a running server expires them)",
                 health.open_holds, health.overdue_holds
             ),
         ),
@@ -429,14 +429,14 @@ fn carries(health: &Health) -> Check {
         true => (
             Status::Ok,
             format!(
-                "no reseller's customers have more than {CARRIED_CENTS_MAX} cents open below a \
-                    cent each"
+                "no reseller has more than {CARRIED_CENTS_MAX} cents in its customers' carried \
+                    fractions of a cent"
             ),
         ),
         false => (
             Status::Warning,
             format!(
-                "cents that are open below a cent for each customer, by reseller: {}",
+                "cents in customers' carried fractions of a cent, by reseller: {}",
                 named.join(", ")
             ),
         ),

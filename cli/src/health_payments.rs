@@ -24,8 +24,8 @@ pub fn judged(look: &PaymentsLook, is_configured: bool, now: Instant) -> Vec<Che
     } = *look;
     let when = |is_bad: bool| if is_bad { Status::Warning } else { Status::Ok };
     let heard = last_told_at.map_or_else(
-        || "never heard from".to_owned(),
-        |at| format!("last heard at {at}"),
+        || "no message received yet".to_owned(),
+        |at| format!("last message at {at}"),
     );
     let quiet = last_told_at.is_some_and(|at| at.plus_secs(QUIET_SECS) < now);
     vec![
@@ -38,14 +38,14 @@ pub fn judged(look: &PaymentsLook, is_configured: bool, now: Instant) -> Vec<Che
             name: "suspense",
             status: when(in_suspense > 0),
             detail: format!(
-                "{in_suspense} payments that no top-up fits (GET /v1/payments/suspense)"
+                "{in_suspense} payments that match no top-up (GET /v1/payments/suspense)"
             ),
         },
         Check {
             name: "payments",
             status: when(waiting_refunds > 0),
             detail: format!(
-                "{waiting_refunds} refunds under way for long, {disputed} payments disputed"
+                "{waiting_refunds} refunds pending for long, {disputed} payments disputed"
             ),
         },
     ]
@@ -74,11 +74,11 @@ pub fn provider(settings: &PaymentSettings) -> anyhow::Result<Option<Check>> {
         Ok(()) if settings.stripe_webhook_secrets.is_empty() => check(
             Status::Warning,
             format!(
-                "its key is good ({mode}), and no webhook secret is set \
+                "the key is valid ({mode}), but no webhook secret is set \
                     (CENTWISE_STRIPE_WEBHOOK_SECRETS)"
             ),
         ),
-        Ok(()) => check(Status::Ok, format!("its key is good ({mode})")),
+        Ok(()) => check(Status::Ok, format!("the key is valid ({mode})")),
         Err(error) => check(Status::Warning, error.to_string()),
     })
 }

@@ -18,7 +18,7 @@ pub fn disk(data_dir: &Path) -> Check {
     let (status, detail) = match free_bytes(data_dir) {
         None => (
             Status::Warning,
-            format!("{} does not say how much room it has", data_dir.display()),
+            format!("the free space of {} is unknown", data_dir.display()),
         ),
         Some(free) => {
             let status = match free {
@@ -52,7 +52,7 @@ pub fn backup(dir: &Path, now: Instant) -> Check {
         ),
         Ok(None) => (
             Status::Warning,
-            format!("there is none in {}", dir.display()),
+            format!("there is no backup in {}", dir.display()),
         ),
         Ok(Some(newest)) => {
             let age = (now.micros() - newest.micros()) / 1_000_000;
@@ -63,7 +63,10 @@ pub fn backup(dir: &Path, now: Instant) -> Check {
             };
             (
                 status,
-                format!("the newest is of {newest}, {} hours ago", age / 3600),
+                format!(
+                    "the newest backup is from {newest}, {} hours ago",
+                    age / 3600
+                ),
             )
         }
     };

@@ -24,58 +24,58 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use web::write::read_json;
 
-/// Lay a rate deck (CSV) over a rate card: preview, then switch in one step
+/// Import a rate deck (CSV) into a rate card: preview it, then switch in one step
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[arg(value_name = "FILE.csv")]
     file: PathBuf,
-    /// Name of the rate card; made if it is not there. Not needed with --out
+    /// Name of the rate card, which is created if it does not exist. Not needed with --out
     #[arg(long, value_name = "NAME", required_unless_present = "out")]
     card: Option<String>,
-    /// The seller it belongs to [default: the key's own tenant]
+    /// Seller that the rate card belongs to [default: the key's own tenant]
     #[arg(long, value_name = "TENANT")]
     owner: Option<String>,
-    /// Where the deck comes from; columns are found by their names in any case
+    /// Origin of the deck; columns are always found by their names
     #[arg(long, value_enum, default_value_t = Format::Auto)]
     format: Format,
-    /// How to read it: {"columns", "delimiter", "decimal_comma", "per", "initial", "next" …}
+    /// How to read the deck: {"columns", "delimiter", "decimal_comma", "per", "initial", "next" …}
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
-    /// A column that means nothing for the price (several: once for each). Any other that is not
-    /// understood stops the import
+    /// Column that is irrelevant to the price (repeat for several). Any other unknown column stops
+    /// the import
     #[arg(long, value_name = "NAME")]
     ignore_column: Vec<String>,
-    /// Lines at the file's beginning that are left out: notes above the columns' names that mean
-    /// nothing for the price
+    /// Lines to skip at the beginning of the file: notes above the column names that are irrelevant
+    /// to the price
     #[arg(long, value_name = "N")]
     skip_lines: Option<usize>,
-    /// First and following increment of rows that say none, in seconds. Without it, and without a
-    /// column of increments, a prefix keeps those that it had, and a new one is billed by the
-    /// second (1/1)
+    /// First and following increment for rows that have none, in seconds. Without this option and
+    /// without an increment column, existing prefixes keep their increments, and new ones are
+    /// billed by the second (1/1)
     #[arg(long, value_name = "FIRST/NEXT", value_parser = increments)]
     increments: Option<(Quantity, Quantity)>,
-    /// Currency of a new card [default: EUR], or what the card's must be
+    /// Currency of a new card [default: EUR], or the currency that an existing card must have
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     /// IANA zone of a new card [default: UTC]
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Meter that the prices are for; it counts seconds
+    /// Meter that the prices apply to; it counts seconds
     #[arg(long, default_value = CALL)]
     meter: String,
-    /// The deck is the whole list: prefixes it does not name are closed (the default)
+    /// The deck is the full list: prefixes that are not in it are closed (default)
     #[arg(long)]
     full: bool,
-    /// Prefixes that the deck does not name stay
+    /// Keep prefixes that are not in the deck
     #[arg(long, conflicts_with = "full")]
     partial: bool,
-    /// Import although rows are refused: their prefixes keep the rates they had
+    /// Import even if rows are refused: their prefixes keep their previous rates
     #[arg(long)]
     skip_refused: bool,
     /// Order of day, month and year in dates
     #[arg(long, value_enum)]
     date_order: Option<DateOrder>,
-    /// When the new prices come into force (RFC 3339) [default: now]
+    /// Time at which the new prices take effect (RFC 3339) [default: now]
     #[arg(long, value_name = "INSTANT")]
     effective_from: Option<Instant>,
     /// Only show what would change
@@ -84,7 +84,7 @@ pub struct Args {
     /// Write a card file instead of changing a card (no database, no server)
     #[arg(long, value_name = "CARD.json")]
     out: Option<PathBuf>,
-    /// The preview as one JSON object
+    /// Print the preview as one JSON object
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -223,8 +223,8 @@ impl Args {
             return Ok(());
         }
         bail!(
-            "{} cannot be read, so nothing was imported: mend what is named above, or import the \
-                others with --skip-refused (prefixes of refused rows keep the rates they had)",
+            "{} cannot be read, so nothing was imported: fix the rows above, or import the others \
+                with --skip-refused (prefixes of refused rows keep their previous rates)",
             rows(preview.refused)
         )
     }
@@ -242,11 +242,10 @@ fn write_card(
 ) -> anyhow::Result<Ended> {
     if args.meter != CALL {
         bail!(
-            "a price list has prices of calls, by the minute, and without a server it is not \
-                known what the meter {:?} counts: leave out \
-             --meter, or import into a card of the server (--card), whose meter must count \
-             seconds. Prices of messages, say, are written as \
-             a rate card (docs/rate-card.md)",
+            "a price list has prices of calls, by the minute, and without a server it is not known \
+                what the meter {:?} counts: omit --meter, or import into a card on the server \
+                (--card), where the meter must count seconds. Other prices, such as those of \
+                messages, are written as a rate card (docs/rate-card.md)",
             args.meter
         );
     }
@@ -266,7 +265,7 @@ fn write_card(
         .unwrap_or_default();
     if let Some(first) = mistakes.first() {
         bail!(
-            "the deck makes no valid card: {} at {}: {}",
+            "the deck does not produce a valid card: {} at {}: {}",
             first.code,
             first.path,
             first.message
@@ -399,7 +398,7 @@ impl<'a> Card<'a> {
                 Some("these prices would end".to_owned())
             }
             _ => {
-                args.say("the card has these prices already: nothing to do", out)?;
+                args.say("the card already has these prices: nothing to do", out)?;
                 None
             }
         };
@@ -407,9 +406,9 @@ impl<'a> Card<'a> {
             // A version that is published never changes, and no two begin at one instant.
             let behind = until.plus_secs(1);
             tracing::warn!(
-                "{what} at {until}: a version that was published before begins there, without \
-                    these changes. Import the list for that date \
-                 too, a second behind it (--effective-from {behind})"
+                "{what} at {until}: an already published version without these changes begins \
+                    then. Import the deck for that date as well, one second later \
+                    (--effective-from {behind})"
             );
         }
         Ok(args.ended(&imported.preview))
@@ -524,7 +523,7 @@ fn show_increments(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()
     if *increments_changed > 0 {
         writeln!(
             out,
-            "{} with other increments than before (as 60/60 -> 1/1 below)",
+            "{} with different increments than before (as 60/60 -> 1/1 below)",
             counted(*increments_changed as u64, "prefix")
         )?;
     }
@@ -532,15 +531,15 @@ fn show_increments(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()
         let prefixes = counted(*increments_kept as u64, "prefix");
         writeln!(
             out,
-            "the deck says nothing of increments: left as they were for {prefixes} (--increments \
-                FIRST/NEXT states others)"
+            "the deck has no increments: unchanged for {prefixes} (set others with --increments \
+                FIRST/NEXT)"
         )?;
     }
     if *increments_unsaid > 0 {
         writeln!(
             out,
-            "the deck says nothing of increments: {} new, billed by the second (1/1; --increments \
-                FIRST/NEXT states others)",
+            "the deck has no increments: {} new, billed by the second (1/1; set others with \
+                --increments FIRST/NEXT)",
             counted(*increments_unsaid as u64, "prefix")
         )?;
     }
@@ -563,22 +562,21 @@ fn show_terms(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
     if *terms_changed > 0 {
         writeln!(
             out,
-            "{} with other fees, minimums or free time than before (in brackets below)",
+            "{} with different fees, minimums or free time than before (in brackets below)",
             prefixes(*terms_changed)
         )?;
     }
     if *terms_kept > 0 {
         writeln!(
             out,
-            "the deck does not speak of all fees, minimums and free time: those of {} are left as \
-                they were",
+            "the deck does not cover all fees, minimums and free time: those of {} are unchanged",
             prefixes(*terms_kept)
         )?;
     }
     if *blocked + *opened > 0 {
         writeln!(
             out,
-            "blocked from now on: {}; opened again: {}",
+            "newly blocked: {}; unblocked: {}",
             prefixes(*blocked),
             prefixes(*opened)
         )?;
@@ -587,14 +585,14 @@ fn show_terms(preview: &Preview, out: &mut impl Write) -> anyhow::Result<()> {
         let prefixes = prefixes(*blocked_kept);
         writeln!(
             out,
-            "the deck does not say what is blocked: still blocked, at the new price: {prefixes} \
-                (a column Blocked or Status opens)"
+            "the deck does not say which prefixes are blocked: still blocked, at the new price: \
+                {prefixes} (unblock with a column Blocked or Status)"
         )?;
     }
     if *gaps > 0 {
         writeln!(
             out,
-            "{} without any price for a time, with prices around it (shown below)",
+            "{} without a price for some time between other prices (shown below)",
             prefixes(*gaps)
         )?;
     }
@@ -646,14 +644,14 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
     } = preview;
     writeln!(
         out,
-        "{new} new, {changed} changed ({increased} dearer, {decreased} cheaper), {closed} closed, \
-            {renamed} renamed, {unchanged} unchanged; {} refused, {duplicates} said twice",
+        "{new} new, {changed} changed ({increased} increased, {decreased} decreased), {closed} \
+            closed, {renamed} renamed, {unchanged} unchanged; {} refused, {duplicates} duplicate",
         rows(*refused)
     )?;
     if *ended > 0 {
         writeln!(
             out,
-            "{} over already, and not imported",
+            "{} already expired and not imported",
             if *ended == 1 {
                 "1 price is".to_owned()
             } else {
@@ -665,8 +663,7 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
         let spared = counted(*spared as u64, "prefix");
         writeln!(
             out,
-            "left as before, though the deck does not name it: {spared} (refused rows may have \
-                meant them)"
+            "unchanged although not in the deck: {spared} (refused rows may have meant them)"
         )?;
     }
     show_increments(preview, out)?;
@@ -716,7 +713,7 @@ fn show(args: &Args, preview: &Preview, out: &mut impl Write) -> anyhow::Result<
     if !preview.ignored_columns.is_empty() {
         writeln!(
             out,
-            "  columns that were left out: {}",
+            "  ignored columns: {}",
             preview.ignored_columns.join(", ")
         )?;
     }

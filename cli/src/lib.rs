@@ -42,20 +42,20 @@ use std::process::ExitCode;
 use std::sync::LazyLock;
 
 const EXIT_CODES: &str = "Exit codes:
-  0  done
-  1  done, and something is wrong: rows were refused (`ingest`, or `import-rates --dry-run` where \
-  they would stop the import; they are listed and counted), `verify`, `restore`, `retention`, \
+  0  success
+  1  completed with findings: rows were refused (`ingest`, or `import-rates --dry-run` if they \
+  would stop the import; they are listed and counted), `verify`, `restore`, `retention`, \
   `migrate-store` or `reconcile` found a difference, `health-check` a warning, `bench` a wrong sum
   2  could not run: bad arguments, an unreadable file, no database, no server; `health-check`: a \
   failure
 
-Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; `serve` begins with \
-info, the others with warn).";
+Logs go to stderr; CENTWISE_LOG sets their level (error, warn, info, debug; default: info for \
+`serve`, warn for the other commands).";
 
 /// Level of the log; every other setting is an option's variable.
 pub const LOG_SETTING: &str = "CENTWISE_LOG";
 
-/// Rates metered usage along a chain of sellers, and moves the money exactly once.
+/// Rates metered usage along a chain of sellers and moves the money exactly once.
 #[derive(Debug, Parser)]
 #[command(name = "centwise", version = VERSION.as_str(), after_help = EXIT_CODES, propagate_version = true)]
 pub struct Cli {
@@ -84,7 +84,7 @@ fn told(error: &anyhow::Error) -> String {
 /// Of the program, and of the tables that it makes.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "{} (tables of version {})",
+        "{} (schema version {})",
         env!("CARGO_PKG_VERSION"),
         db::schema_version::known()
     )

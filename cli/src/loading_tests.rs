@@ -198,7 +198,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     check(
         &desk.import(&next, "--dry-run"),
         &[
-            "0 new, 1 changed (1 dearer, 0 cheaper), 1 closed",
+            "0 new, 1 changed (1 increased, 0 decreased), 1 closed",
             "1 row refused",
             "line 4, Rate",
             "exit 1",
@@ -215,8 +215,8 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     check(
         &desk.import(&unread, "--skip-refused"),
         &[
-            "1 changed (1 dearer, 0 cheaper), 0 closed",
-            "though the deck does not name it: 1 prefix",
+            "1 changed (1 increased, 0 decreased), 0 closed",
+            "although not in the deck: 1 prefix",
             "version 3 is in force",
         ],
     );

@@ -19,10 +19,10 @@ use transfer::moving::{Compared, Move, MoveError};
 /// Move an installation from the embedded database into an empty PostgreSQL database
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The embedded database, whose server is stopped: sqlite:PATH of its directory or file
+    /// Embedded database, whose server must be stopped: sqlite:PATH of its directory or file
     #[arg(long, value_name = "SQLITE")]
     from: String,
-    /// The empty database: postgres://USER:PASSWORD@HOST/DATABASE
+    /// Empty target database: postgres://USER:PASSWORD@HOST/DATABASE
     #[arg(
         long,
         env = "CENTWISE_DATABASE_URL",
@@ -31,11 +31,11 @@ pub struct Args {
         required_unless_present = "take_back"
     )]
     to: Option<String>,
-    /// Move nothing: a move that was done does not count, and the embedded database is served
-    /// again. Only if nobody has served the one on PostgreSQL
+    /// Move nothing; revoke a completed move so that the embedded database can be served again.
+    /// Only if the PostgreSQL database has never been served
     #[arg(long, conflicts_with = "json")]
     take_back: bool,
-    /// One JSON object: {"ok","seconds","compared","source","target"}
+    /// Print one JSON object: {"ok","seconds","compared","source","target"}
     #[arg(long)]
     json: bool,
 }
@@ -84,7 +84,7 @@ fn take_back(from: &str, out: &mut impl Write) -> anyhow::Result<Ended> {
     }
     writeln!(
         out,
-        "{} may be served again. Remove the database that it was moved to: both hold the same \
+        "{} may be served again. Remove the database that it was moved to: both contain the same \
             books",
         file.display()
     )?;
@@ -134,22 +134,21 @@ async fn moved(from: &Path, to: &str) -> anyhow::Result<Report> {
         prepared
             .copy(&mut |rows| bar.add(rows))
             .await
-            .context("the move was broken off: make the target anew before the next")?
+            .context("the move was interrupted: recreate the target before the next attempt")?
     };
     let compared = Progress::waiting("comparing")
         .over(copied.compare())
         .await
-        .context("cannot compare the two")?;
+        .context("cannot compare the source and the target")?;
     let target = Progress::waiting("auditing the target")
         .over(copied.audit())
         .await
         .context("cannot audit the target")?;
     let ok = right(&target) && compared.iter().all(|one| one.source == one.target);
     if ok {
-        copied
-            .release()
-            .await
-            .context("whether servers may open the new database is not known: start one on it")?;
+        copied.release().await.context(
+            "it is not known whether servers may open the new database: start one on it",
+        )?;
     }
     Ok(Report {
         ok,
@@ -170,7 +169,7 @@ fn explained(error: MoveError) -> anyhow::Error {
     let error = anyhow::Error::from(error);
     if in_use {
         error.context(
-            "a server is running on the source: stop it, so that nothing arrives there any more",
+            "a server is running on the source: stop it, so that no more data arrives there",
         )
     } else {
         error
@@ -229,15 +228,15 @@ fn print(report: &Report, out: &mut impl Write) -> anyhow::Result<()> {
     if report.ok {
         writeln!(
             out,
-            "moved in {:.1} s, and the same on both sides. Serve it with --database-url; the old \
-                one refuses to be served",
+            "moved in {:.1} s; both sides are the same. Serve the new database with \
+                --database-url; the old one can no longer be served",
             report.seconds
         )?;
     } else {
         writeln!(
             out,
-            "NOT the same on both sides: the target stays closed to servers; the source is as it \
-                was"
+            "both sides are NOT the same: the target stays closed to servers; the source is \
+                unchanged"
         )?;
     }
     Ok(())

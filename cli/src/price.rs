@@ -20,27 +20,27 @@ use std::io::{BufRead, Read as _, Write};
 use std::path::{Path, PathBuf};
 use tenants::tenant::check_country;
 
-/// Rate a usage file against one card, without a database
+/// Rate a usage file with one rate card, without a database
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: lines were refused, which a server would refuse too: they are \
-        malformed, or an id is there twice."
+    after_help = "Exit code 1: lines were refused that a server would refuse as well: they are \
+        malformed, or an id appears twice."
 )]
 pub struct Args {
-    /// The rate card version, as JSON
+    /// Rate card version, as JSON
     #[arg(long, value_name = "CARD.json")]
     card: PathBuf,
     /// Usage events, one JSON object per line
     #[arg(long, value_name = "FILE.ndjson")]
     usage: PathBuf,
-    /// A card that others name as their fallback; may be given several times
+    /// Rate card that others name as their fallback (repeat for several)
     #[arg(long, value_name = "NAME=CARD.json")]
     fallback: Vec<String>,
     /// ISO 3166 code of the customers' country, for national numbers such as 030 123456
     #[arg(long, value_name = "COUNTRY")]
     country: Option<String>,
-    /// One JSON line per event: {"id","exact","posted_cents","carry"} (and "duplicate" if it came
-    /// before) or {"id","error"}
+    /// Print one JSON line per event: {"id","exact","posted_cents","carry"} (plus "duplicate" if it
+    /// came before) or {"id","error"}
     #[arg(long)]
     json: bool,
 }

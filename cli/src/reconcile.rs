@@ -6,20 +6,20 @@ use super::client::{Call, Endpoint};
 use reports::reconciliation::ReconciliationBody;
 use std::io::Write;
 
-/// Compare the payment provider's balance with what is posted: exit code 0, or 1 and the
+/// Compare the payment provider's balance with the posted amounts: exit code 0, or 1 and the
 /// differences
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// How far back, in days
+    /// Number of days to look back
     #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=366))]
     days: u16,
-    /// The server
+    /// URL of the server
     #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
     url: String,
-    /// A platform admin's key
+    /// API key of a platform administrator
     #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
     key: String,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +40,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     } else {
         writeln!(
             out,
-            "{} payments compared, {} moves, {} of them not of top-ups",
+            "{} payments compared, {} movements, {} of them not for top-ups",
             found.payments, found.moves, found.foreign
         )?;
         for one in &found.listed {
@@ -61,7 +61,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
             out,
             "{}",
             if found.ok {
-                "nothing differs".to_owned()
+                "no differences".to_owned()
             } else {
                 format!("{} differences", found.differences)
             }

@@ -20,26 +20,27 @@ use transfer::backup::{
     Contents, Folders, Kind, Restore, Scratch, Vacant, contents_of_database, contents_of_file,
 };
 
-/// Restore a backup into an empty place and audit it, or prove it with --check
+/// Restore a backup to an empty database and audit it, or test it with --check
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A file that `centwise backup` wrote
+    /// File written by `centwise backup`
     #[arg(required_unless_present = "mark")]
     path: Option<PathBuf>,
     #[command(flatten)]
     database: Database,
-    /// Prove the backup and touch no installation: restore it aside, audit it, remove it again. One
-    /// of PostgreSQL needs a --database-url whose user may make a database on that server
+    /// Test the backup without touching any installation: restore it separately, audit it and
+    /// remove it again. A PostgreSQL backup needs a --database-url whose user may create a database
+    /// on that server
     #[arg(long)]
     check: bool,
-    /// Restore nothing, and mark the database as restored to this moment, after a snapshot or a
+    /// Restore nothing; mark the database as restored to this moment, after a snapshot or a
     /// point-in-time recovery: payouts, automatic top-ups and deliveries wait for `centwise resume`
     #[arg(long, value_name = "TIME", conflicts_with_all = ["path", "check", "json"])]
     mark: Option<Instant>,
-    /// With --check, embedded database: where it is restored to (beside PATH unless said otherwise)
+    /// With --check, embedded database: directory to restore it to [default: next to PATH]
     #[arg(long, value_name = "DIR", requires = "check")]
     temp_dir: Option<PathBuf>,
-    /// The audit as one JSON object: {"ok","checks"}
+    /// Print the audit as one JSON object: {"ok","checks"}
     #[arg(long)]
     json: bool,
 }
@@ -55,19 +56,22 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     match (&args.path, args.mark) {
         (Some(path), _) => restore(args, path, out),
         (None, Some(backup_at)) => mark(args, backup_at, out),
-        (None, None) => bail!("name a file that `centwise backup` wrote"),
+        (None, None) => bail!("specify a file written by `centwise backup`"),
     }
 }
 
 /// What a server says of it, which pays nothing out before somebody has looked through what
 /// happened since.
-const HELD: &str = "payouts, automatic top-ups and deliveries are held until `centwise resume`, \
-    on a server that serves it";
+const HELD: &str = "payouts, automatic top-ups and deliveries are held until `centwise resume` on \
+    a server for this database";
 
 fn mark(args: &Args, backup_at: Instant, out: &mut impl Write) -> anyhow::Result<Ended> {
     let (place, now) = (args.database.existing()?, Clock::system().now());
     if backup_at > now {
-        bail!("--mark {backup_at} is in the future: expected the moment that the database is of");
+        bail!(
+            "--mark {backup_at} is in the future: expected the moment that the database was \
+            restored to"
+        );
     }
     runtime()?.block_on(async {
         let db = match &place {
@@ -124,7 +128,7 @@ fn restore(args: &Args, path: &Path, out: &mut impl Write) -> anyhow::Result<End
             manifest.database
         )?;
         for name in &manifest.left_out {
-            writeln!(out, "{name} was set and is not in the backup")?;
+            writeln!(out, "{name} was set but is not in the backup")?;
         }
     }
     if !args.check && !args.json {
@@ -140,13 +144,13 @@ impl Restoring {
             (Kind::Postgresql, Place::Postgres(url)) => self.to_database(url),
             (Kind::Sqlite, Place::Postgres(_)) => {
                 bail!(
-                    "the backup is of an embedded database, and cannot be restored into \
-                        PostgreSQL: leave out --database-url"
+                    "the backup is of an embedded database and cannot be restored to PostgreSQL: \
+                        omit --database-url"
                 )
             }
             (Kind::Postgresql, Place::File(_)) => {
                 bail!(
-                    "the backup is of a PostgreSQL database: name an empty one with \
+                    "the backup is of a PostgreSQL database: specify an empty one with \
                         --database-url postgres://…"
                 )
             }
@@ -161,14 +165,17 @@ impl Restoring {
                     .prefix(".centwise-check-")
                     .tempdir_in(aside);
                 let aside = aside.with_context(|| {
-                    format!("cannot write beside {} (see --temp-dir)", path.display())
+                    format!(
+                        "cannot write to the directory of {} (see --temp-dir)",
+                        path.display()
+                    )
                 })?;
                 self.to_file(&aside.path().join("centwise.db"))
             }
             (Kind::Postgresql, Place::Postgres(url)) => self.to_scratch(&url),
             (Kind::Postgresql, Place::File(_)) => bail!(
-                "the backup is of a PostgreSQL database: name a server where a temporary one may \
-                    be made with --database-url postgres://…"
+                "the backup is of a PostgreSQL database: specify a server for a temporary one with \
+                    --database-url postgres://…"
             ),
         }
     }
@@ -244,7 +251,7 @@ impl Restoring {
         let removed = self
             .runtime
             .block_on(scratch.remove())
-            .with_context(|| format!("the database {name} is left: remove it"));
+            .with_context(|| format!("the database {name} was left behind: remove it"));
         checks.and_then(|checks| removed.map(|()| checks))
     }
 
@@ -264,7 +271,10 @@ impl Restoring {
     fn compare(&self, restored: &Contents) -> anyhow::Result<()> {
         let stated = &self.backup.manifest.contents;
         if !stated.same_rows(restored) {
-            bail!("what was restored is not what was backed up: {restored:?} and not {stated:?}");
+            bail!(
+                "the restored rows differ from the backup: found {restored:?}, expected \
+                {stated:?}"
+            );
         }
         Ok(())
     }

@@ -5,23 +5,23 @@ use super::{Ended, counted};
 use api::http::operation::restoration::RestorationBody;
 use std::io::Write;
 
-/// Show what to look through after a restore; with --confirm let payouts, automatic top-ups and
-/// deliveries go on
+/// Show what to review after a restore; with --confirm, resume payouts, automatic top-ups and
+/// deliveries
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Say that the list was worked through, and let payouts, top-ups and deliveries go on
+    /// Confirm that the list has been reviewed, and resume payouts, top-ups and deliveries
     #[arg(long)]
     confirm: bool,
-    /// For the audit log
+    /// Reason for the audit log
     #[arg(long, requires = "confirm", value_name = "TEXT")]
     reason: Option<String>,
-    /// The server
+    /// URL of the server
     #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
     url: String,
-    /// A platform admin's key
+    /// API key of a platform administrator
     #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
     key: String,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -54,11 +54,14 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
             serde_json::to_string(after.as_ref().unwrap_or(&before))?
         )?;
     } else if after.is_some() {
-        writeln!(out, "payouts, automatic top-ups and deliveries go on")?;
+        writeln!(
+            out,
+            "payouts, automatic top-ups and deliveries have resumed"
+        )?;
     } else if is_held {
         checklist(&before, out)?;
     } else {
-        writeln!(out, "nothing is held")?;
+        writeln!(out, "nothing is on hold")?;
     }
     out.flush()?;
     Ok(Ended::Well)
@@ -70,17 +73,18 @@ fn checklist(held: &RestorationBody, out: &mut impl Write) -> anyhow::Result<()>
     let restored_at = held.restored_at.as_deref().unwrap_or_default();
     writeln!(
         out,
-        "restored at {restored_at}, from a backup of {backup_at}: what happened since is not in it."
+        "restored at {restored_at}, from a backup of {backup_at}: later changes are not in it."
     )?;
     writeln!(
         out,
-        "Payouts, automatic top-ups and deliveries are held. Look through this, then: centwise \
+        "Payouts, automatic top-ups and deliveries are held. Review this list, then run: centwise \
             resume --confirm"
     )?;
     writeln!(out)?;
     writeln!(
         out,
-        "1. Keys that were revoked since are valid again, keys made since are unknown. Valid are:"
+        "1. Keys revoked since then are valid again; keys created since then are unknown. Valid \
+            keys:"
     )?;
     for key in &held.valid_keys {
         let scope = serde_json::to_value(key.scope)?;
@@ -95,29 +99,28 @@ fn checklist(held: &RestorationBody, out: &mut impl Write) -> anyhow::Result<()>
     writeln!(out, "   Revoke again: POST /v1/api-keys/KEY/revoke")?;
     writeln!(
         out,
-        "2. Nobody sends these again: top-ups and adjustments by hand, tenants, agreements, rate \
-            cards, meters. Make them again."
+        "2. These are not resent automatically: manual top-ups and adjustments, tenants, \
+            agreements, rate cards, meters. Enter them again."
     )?;
     writeln!(
         out,
-        "3. Usage: let every sender send again what it sent since {backup_at}; what is there \
-            already charges nothing."
+        "3. Usage: have every sender resend everything since {backup_at}; events that already \
+            exist are not charged again."
     )?;
     writeln!(
         out,
-        "4. Payments of the provider are fetched by the server. centwise reconcile names what \
-            differs."
+        "4. The server fetches the provider's payments. centwise reconcile lists the differences."
     )?;
     let open = counted(u64::try_from(held.open_payouts).unwrap_or(0), "payout");
     writeln!(
         out,
-        "5. Payouts and SEPA files made since are unknown, {open} had begun or were due. When the \
-            rest is done, compare the"
+        "5. Payouts and SEPA files created since then are unknown; {open} had begun or were due. \
+            When the rest is done, compare the"
     )?;
     writeln!(
         out,
         "   bank's statement and the provider's transfers with GET /v1/payouts, and enter each \
-            that was paid with its cents:"
+            one paid since then with its cents:"
     )?;
     writeln!(
         out,

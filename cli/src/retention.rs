@@ -12,22 +12,22 @@ use journal_postgres::retention::{KEEP_MONTHS_MIN, PATIENCE, Plan, Retention, Re
 use serde::Serialize;
 use std::io::Write;
 
-/// Drop the records of old months (PostgreSQL): audited first, balances stay exact
+/// Drop the records of old months (PostgreSQL) after an audit; balances stay exact
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// Full months kept before the present one; at least a month more than the longest
-    /// late_window_days
+    /// Number of full months to keep before the current one; at least one month more than the
+    /// longest late_window_days
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(i64::from(KEEP_MONTHS_MIN)..=1200))]
     keep_months: u32,
-    /// Only say what would go
+    /// Only show what would be dropped
     #[arg(long)]
     dry_run: bool,
-    /// Events without a price in these months may go as well
+    /// Also drop events without a price in these months
     #[arg(long)]
     with_unrated: bool,
-    /// One JSON object: {"ok","from","months","unrated","open_holds","dropped","checks"}
+    /// Print one JSON object: {"ok","from","months","unrated","open_holds","dropped","checks"}
     #[arg(long)]
     json: bool,
 }
@@ -157,7 +157,11 @@ fn write_text(args: &Args, done: &Done, out: &mut impl Write) -> anyhow::Result<
         dropped,
         checks,
     } = done;
-    writeln!(out, "what arrived from {} on is kept", plan.from)?;
+    writeln!(
+        out,
+        "records that arrived from {} onwards are kept",
+        plan.from
+    )?;
     for month in &plan.months {
         writeln!(
             out,

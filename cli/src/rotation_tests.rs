@@ -94,7 +94,11 @@ fn a_rotated_file_that_is_nowhere_is_said() {
     std::fs::write(&master.file, format!("{TITLES}{}", titled(2))).unwrap();
     check(
         &master.follow_titled(),
-        &["1 posted", "the old file is not beside it", "exit 1"],
+        &[
+            "1 posted",
+            "the old file is not in the same directory",
+            "exit 1",
+        ],
     );
     check(&master.follow_titled(), &["0 rows", "exit 0"]);
 }
@@ -114,7 +118,11 @@ fn a_backup_copy_is_not_taken_for_the_rotated_file() {
     master.append(&lines(3..4));
     master.rename("gone.gz");
     master.append(&lines(4..5));
-    master.tell(&["1 posted", "the old file is not beside it", "exit 1"]);
+    master.tell(&[
+        "1 posted",
+        "the old file is not in the same directory",
+        "exit 1",
+    ]);
 }
 
 #[test]
@@ -157,7 +165,7 @@ fn half_a_line_of_a_rotated_file_is_not_charged() {
     master.tell(&["1 posted"]);
     let half = line(1);
     master.append(&half[..half.len() - 2]);
-    master.tell(&["0 rows", "not whole yet", "exit 0"]);
+    master.tell(&["0 rows", "not complete yet", "exit 0"]);
     master.rotate("");
     master.append(&line(2));
     master.tell(&[

@@ -18,7 +18,7 @@ const ABANDON_TIME_MAX: Duration = Duration::from_secs(1);
 pub struct Args {
     #[command(flatten)]
     config: Config,
-    /// Seed the reference chain, and print commands to paste
+    /// Create a demo chain of tenants, and print commands to paste
     #[arg(long)]
     demo: bool,
 }

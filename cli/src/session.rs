@@ -13,7 +13,7 @@ use tenants::Scope;
 /// Where the data is: a running server, or a database that no server has open.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Target {
-    /// A running server; without it the command opens the database itself
+    /// URL of a running server; without it, the command opens the database itself
     #[arg(
         long,
         env = "CENTWISE_URL",

@@ -8,13 +8,13 @@ use journal::Check;
 use serde::Serialize;
 use std::io::Write;
 
-/// Audit the books: balances, sums, charges, carries, holds, identities, hash chain; and
-/// agreements, prices, keys, audit log
+/// Audit the books: balances, sums, charges, carries, holds, identities and hash chain, as well as
+/// agreements, prices, keys and the audit log
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     database: Database,
-    /// One JSON object: {"ok","checks"}
+    /// Print one JSON object: {"ok","checks"}
     #[arg(long)]
     json: bool,
 }

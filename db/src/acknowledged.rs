@@ -74,9 +74,9 @@ impl Last {
                 let read = Self::of_bytes(&bytes);
                 // Empty: made, and nothing was committed since.
                 if read.is_none() && !bytes.is_empty() {
-                    tracing::warn!(file = %path_beside(file).display(), "what was acknowledged \
-                        last cannot be read: nobody knows whether the database has lost commits \
-                        (`centwise verify` checks what is there)");
+                    tracing::warn!(file = %path_beside(file).display(), "last acknowledged commit \
+                        cannot be read: unknown whether the database has lost commits (`centwise \
+                        verify` checks what is there)");
                 }
                 Ok(read)
             }
@@ -132,7 +132,7 @@ impl Acknowledged {
         change(&mut last);
         // What stands there is true as well, only older.
         if let Err(error) = self.file.write_all_at(&last.to_bytes(), 0) {
-            tracing::warn!(%error, "the last commit cannot be remembered beside the database");
+            tracing::warn!(%error, "recording the last commit beside the database failed");
         }
     }
 }

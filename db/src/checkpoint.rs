@@ -142,8 +142,8 @@ impl Copies {
             }
             Ok((true, ..)) => 0,
             Err(error) => {
-                tracing::warn!(%error, "the write-ahead log was not copied back; the next commit \
-                    tries again");
+                tracing::warn!(%error, "write-ahead log checkpoint failed; the next commit tries \
+                    again");
                 0
             }
         }

@@ -168,8 +168,8 @@ impl Db {
             Self::Sqlite(db) => {
                 db.readers.close().await;
                 if let Err(error) = db.write((), |writer, ()| Ok(empty_log(writer)?)).await {
-                    tracing::warn!(%error, "the write-ahead log was not emptied: keep it beside \
-                        the database");
+                    tracing::warn!(%error, "write-ahead log not emptied: keep it with the \
+                        database");
                 }
             }
             Self::Postgres(db) => db.pool.close().await,

@@ -202,8 +202,7 @@ async fn prepare(
         });
     }
     if !is_migrated {
-        tracing::warn!(database = %server, "the database is empty: a new, empty installation is \
-            made");
+        tracing::warn!(database = %server, "database is empty: creating a new, empty installation");
     }
     if let Some(why) = newer(&mut connection).await.map_err(unreachable)? {
         return Err(OpenError::Newer {
@@ -219,8 +218,8 @@ async fn prepare(
         })?;
     if !has_row_security {
         tracing::warn!(
-            "this user may not make the role centwise_reader: no second wall between roots (see \
-                docs/operations.md)"
+            "user may not create the role centwise_reader: no second isolation layer between roots \
+                (see docs/operations.md)"
         );
     }
     let (moving,): (bool,) = sqlx::query_as(IS_MOVING)

@@ -1,15 +1,15 @@
 ## Avis
 
 balance-low =
-    Le solde de { $tenant } est de { $balance }. Il a atteint le seuil de { $threshold } auquel vous vouliez être averti.
+    Le solde de { $tenant } est de { $balance }. Il a atteint votre seuil d’alerte de { $threshold }.
 
-    Merci de le recharger à temps afin que rien ne s’interrompe.
+    Merci de le recharger à temps afin d’éviter toute interruption.
     .subject = Solde bas : { $balance }
 
 balance-exhausted =
-    Le solde de { $tenant } est épuisé : il est de { $balance }.
+    Le solde de { $tenant } est épuisé : il est désormais de { $balance }.
 
-    Les nouveaux appels et sessions qui doivent être couverts sont refusés jusqu’à son rechargement.
+    Les nouveaux appels et les nouvelles sessions qui nécessitent un solde suffisant seront refusés jusqu’à ce qu’il soit rechargé.
     .subject = Le solde de { $tenant } est épuisé
 
 top-up-succeeded =
@@ -30,25 +30,25 @@ top-up-action-required =
 
 auto-top-up-paused =
     { $reason ->
-        [month_max_reached] Les recharges automatiques de { $tenant } ont atteint leur maximum de { $amount } pour ce mois. Elles reprendront d’elles-mêmes le mois prochain. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
-        [refunded] { $tenant } n’est plus rechargé automatiquement : une recharge automatique a été remboursée. Réactivez-la si elle doit continuer. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
-        [disputed] { $tenant } n’est plus rechargé automatiquement : un paiement a été contesté auprès de la banque. Payez une recharge en enregistrant un moyen de paiement pour qu’elle continue. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
-        [fraud_reported] { $tenant } n’est plus rechargé automatiquement : un paiement a été signalé à la banque comme frauduleux. Payez une recharge en enregistrant un moyen de paiement pour qu’elle continue. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
-        [not_by_usage] { $tenant } n’est pas rechargé automatiquement pour le moment : le solde a baissé à cause d’un remboursement ou d’un ajustement, pas de l’usage. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
-        [tenant_closed] { $tenant } n’est plus rechargé automatiquement : le compte est fermé. Plus rien n’est débité.
-        [no_agreement_in_force] { $tenant } n’est plus rechargé automatiquement : aucun accord n’est en vigueur. Rien n’est débité avant qu’il y en ait un et que le réglage soit réactivé.
-        [currency_not_agreed] { $tenant } n’est plus rechargé automatiquement : son accord est dans une autre devise.
-        [not_collected_here] { $tenant } n’est plus rechargé automatiquement : il paie son revendeur.
-       *[other] { $tenant } n’est plus rechargé automatiquement : le moyen de paiement enregistré ne peut plus être débité. D’ici là, veuillez recharger manuellement afin que rien ne s’arrête.
+        [month_max_reached] Les recharges automatiques de { $tenant } ont atteint leur maximum de { $amount } pour ce mois. Elles reprendront automatiquement le mois prochain. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
+        [refunded] { $tenant } n’est plus rechargé automatiquement : une recharge automatique a été remboursée. Réactivez les recharges automatiques si elles doivent continuer. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
+        [disputed] { $tenant } n’est plus rechargé automatiquement : un paiement a été contesté auprès de la banque. Pour les reprendre, payez une recharge en enregistrant un moyen de paiement. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
+        [fraud_reported] { $tenant } n’est plus rechargé automatiquement : un paiement a été signalé à la banque comme frauduleux. Pour les reprendre, payez une recharge en enregistrant un moyen de paiement. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
+        [not_by_usage] { $tenant } n’est pas rechargé automatiquement pour le moment : le solde a baissé à cause d’un remboursement ou d’un ajustement, pas de l’usage. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
+        [tenant_closed] { $tenant } n’est plus rechargé automatiquement : le compte est fermé. Plus rien ne sera débité.
+        [no_agreement_in_force] { $tenant } n’est plus rechargé automatiquement : aucun accord n’est en vigueur. Rien ne sera débité tant qu’il n’y en aura pas et que les recharges automatiques n’auront pas été réactivées.
+        [currency_not_agreed] { $tenant } n’est plus rechargé automatiquement : son accord est libellé dans une autre devise.
+        [not_collected_here] { $tenant } n’est plus rechargé automatiquement : il paie directement son revendeur.
+       *[other] { $tenant } n’est plus rechargé automatiquement : le moyen de paiement enregistré ne peut plus être débité. D’ici là, veuillez recharger manuellement afin d’éviter toute interruption.
     }
     .subject = Recharges automatiques de { $tenant } suspendues
 
 payout-paid =
-    { $amount } de commission ont été versés à { $tenant }.
+    Une commission de { $amount } a été versée à { $tenant }.
     .subject = Commission versée : { $amount }
 
 payout-failed =
-    Le versement de { $amount } de commission à { $tenant } a échoué. Le montant reste dû.
+    Le versement de la commission de { $amount } à { $tenant } a échoué. Le montant reste dû.
 
     Veuillez vérifier le compte qui reçoit les versements.
     .subject = Échec du versement de { $amount }
@@ -59,7 +59,7 @@ usage-unrated =
        *[other] { $count-shown } événements d’usage de { $tenant } ont été conservés sans prix
     } (raison : { $reason }).
 
-    Rien n’est perdu : ils pourront être tarifés dès que la raison aura disparu.
+    Rien n’est perdu : l’usage pourra être tarifé dès que la cause aura été résolue.
     .subject = { $count ->
         [one] { $count-shown } événement d’usage n’a pas pu être tarifé
        *[other] { $count-shown } événements d’usage n’ont pas pu être tarifés
@@ -75,9 +75,9 @@ hold-expired =
     { $count ->
         [one] Une réservation de { $tenant } a expiré sans être débitée ni libérée
        *[other] { $count-shown } réservations de { $tenant } ont expiré sans être débitées ni libérées
-    }. Ce qui était réservé est de nouveau disponible.
+    }. Le montant réservé est de nouveau disponible.
 
-    Si cela se poursuit, les fins d’appels ou de sessions ne sont pas signalées.
+    Si cela se reproduit, c’est que la fin des appels ou des sessions n’est pas signalée.
     .subject = { $count ->
         [one] { $count-shown } réservation expirée
        *[other] { $count-shown } réservations expirées
@@ -88,8 +88,8 @@ payment-attention =
     .subject = Un paiement demande votre attention : { $what }
 
 test =
-    Ceci est un message d’essai. Tout fonctionne.
-    .subject = Message d’essai
+    Ceci est un message de test. Tout fonctionne.
+    .subject = Message de test
 
 ## Cadre d’un courriel
 
@@ -99,30 +99,30 @@ mail-footer = Vous recevez ce message parce que cette adresse est un contact de 
 ## Alertes de `health-check`
 
 health-alert =
-    Le contrôle a trouvé : { $status }.
+    Résultat du contrôle : { $status }.
 
     { $findings }
     .subject = Contrôle du serveur : { $status }
 
 ## Pages après le paiement
 
-page-paid = Votre paiement a été reçu : { $amount } sont sur votre solde.
+page-paid = Votre paiement a été reçu : { $amount } ont été crédités sur votre solde.
     .title = Merci
 page-processing = Votre banque traite encore le paiement de { $amount }. Il sera crédité dès son arrivée, ce qui peut prendre quelques jours pour un prélèvement.
     .title = Paiement en cours
-page-open = Rien n’a encore été payé. Dès que votre paiement de { $amount } arrivera, cette page l’indiquera d’elle-même.
+page-open = Rien n’a encore été payé. Dès que votre paiement de { $amount } arrivera, cette page se mettra à jour automatiquement.
     .title = Pas encore payé
 page-failed = Le paiement de { $amount } a échoué. Rien n’a été crédité.
     .title = Échec du paiement
 page-refunded = Sur votre paiement de { $amount }, { $refunded } ont été remboursés.
     .title = Paiement remboursé
-page-unclear = Un paiement est arrivé, mais il ne correspond pas à ce qui était demandé ({ $amount }). Il est conservé jusqu’à ce que quelqu’un l’ait vérifié.
+page-unclear = Un paiement est arrivé, mais il ne correspond pas au paiement demandé ({ $amount }). Il est mis en attente jusqu’à sa vérification.
     .title = Paiement en cours de vérification
 
 ## Refus
 
-problem-unauthorized = Une clé d’API valable est requise
-    .detail = Envoyez une clé d’API valable dans l’en-tête Authorization.
+problem-unauthorized = Une clé d’API valide est requise
+    .detail = Envoyez une clé d’API valide dans l’en-tête Authorization.
 problem-forbidden = Cette clé ne le permet pas
     .detail = Utilisez une clé qui a les droits nécessaires.
 problem-insufficient-balance = Le solde ne suffit pas
@@ -130,48 +130,48 @@ problem-insufficient-balance = Le solde ne suffit pas
 problem-exhausted = Le solde est épuisé
     .detail = Rechargez le solde et réessayez.
 problem-not-found = Introuvable
-    .detail = Il n’y a rien de ce nom à la portée de cette clé.
-problem-invalid-json = Le contenu n’est pas du JSON valable
-    .detail = Envoyez un contenu en JSON valable.
+    .detail = Rien portant ce nom n’est accessible avec cette clé.
+problem-invalid-json = Le corps n’est pas du JSON valide
+    .detail = Envoyez un corps en JSON valide.
 problem-invalid-request = La requête est mal formée
     .detail = Comparez la requête à la documentation.
 problem-missing-field = Il manque un champ
-    .detail = Indiquez le champ nommé.
-problem-invalid-field = Un champ n’est pas valable
-    .detail = Corrigez le champ nommé.
+    .detail = Renseignez le champ indiqué.
+problem-invalid-field = Un champ n’est pas valide
+    .detail = Corrigez le champ indiqué.
 problem-unknown-field = Un champ est inconnu
-    .detail = Retirez le champ nommé ou corrigez son nom.
+    .detail = Retirez le champ indiqué ou corrigez son nom.
 problem-missing-idempotency-key = L’en-tête Idempotency-Key est requis
     .detail = Envoyez un en-tête Idempotency-Key afin qu’une requête répétée ne soit exécutée qu’une fois.
 problem-idempotency-conflict = L’Idempotency-Key a servi à une autre requête
     .detail = Utilisez une nouvelle clé pour une autre requête.
 problem-idempotency-in-progress = La première requête avec cet Idempotency-Key est encore en cours
     .detail = Attendez un instant et renvoyez la même requête.
-problem-conflict = Cela contredit ce qui existe
-    .detail = Regardez ce qui existe et adaptez la requête.
+problem-conflict = Cela entre en conflit avec l’existant
+    .detail = Vérifiez ce qui existe et adaptez la requête.
 problem-id-conflict = Le même identifiant a servi à autre chose
     .detail = Utilisez un nouvel identifiant pour un autre événement.
 problem-hold-over = La réservation est terminée
-    .detail = Faites une nouvelle réservation.
+    .detail = Créez une nouvelle réservation.
 problem-hold-ended = La réservation est terminée
-    .detail = Faites une nouvelle réservation.
+    .detail = Créez une nouvelle réservation.
 problem-rate-limited = La limite de requêtes de la clé est atteinte
     .detail = Attendez un instant avant la prochaine requête.
-problem-overloaded = Le serveur est à sa limite
+problem-overloaded = Le serveur est saturé
     .detail = Réessayez dans un instant.
-problem-internal = Une erreur inattendue
-    .detail = Quelque chose a échoué de notre côté. L’erreur est journalisée sous l’identifiant de cette requête.
+problem-internal = Erreur inattendue
+    .detail = Une erreur s’est produite de notre côté. Elle a été journalisée sous l’identifiant de cette requête.
 problem-unavailable = La base de données n’est pas disponible
     .detail = Rien n’a été écrit. La même requête peut être renvoyée.
-problem-clock-stepped = L’horloge du serveur n’est pas juste
+problem-clock-stepped = L’horloge du serveur n’est pas à l’heure
     .detail = Rien n’a été comptabilisé. L’exploitant doit d’abord vérifier l’horloge.
 problem-timeout = La requête a pris trop de temps
     .detail = Renvoyez la même requête.
 problem-payment-declined = Le paiement a été refusé
-    .detail = Choisissez un autre moyen de paiement ou demandez à votre banque.
+    .detail = Choisissez un autre moyen de paiement ou contactez votre banque.
 problem-payments-not-configured = Ce serveur n’a pas de prestataire de paiement
     .detail = Demandez à l’exploitant de ce serveur un autre moyen de payer.
 problem-not-refundable = Cela ne peut pas être remboursé
-    .detail = Regardez ce qui reste du paiement.
+    .detail = Vérifiez ce qui reste du paiement.
 problem-provider-unavailable = Le prestataire de paiement ne répond pas
     .detail = Renvoyez la même requête dans un instant.

@@ -208,7 +208,7 @@ mod tests {
         );
         assert_eq!(
             said(Locale::De, 1),
-            "1 Nutzung konnte nicht berechnet werden"
+            "1 Nutzungsereignis konnte nicht bepreist werden"
         );
         assert_eq!(
             said(Locale::Fr, 0),

@@ -191,8 +191,7 @@ impl Shared {
         if roots > 0 {
             tracing::warn!(
                 roots,
-                "the database has lost commits: it is of an earlier moment; going on from what it \
-                    has"
+                "database has lost commits and is at an earlier state; continuing from there"
             );
             self.months.lock().map_err(poisoned)?.clear();
             self.numbers.lock().map_err(poisoned)?.clear();

@@ -30,8 +30,8 @@ pub fn start_if_due(shared: &Arc<Shared>) -> Result<()> {
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         if let Err(error) = upkeep(&shared).await {
-            tracing::warn!(%error, "the index could not be written; it stays in memory and is \
-                tried again");
+            tracing::warn!(%error, "writing the index failed; it stays in memory until the next \
+                attempt");
         }
     });
     Ok(())

@@ -157,7 +157,7 @@ async fn live_segments(db: &Sqlite) -> Result<Vec<Arc<Segment>>> {
     match segments {
         Ok(segments) if tiled(&segments) => Ok(segments),
         _ => {
-            tracing::warn!("the index does not cover the journal and is built again");
+            tracing::warn!("index does not cover the journal; rebuilding it");
             sqlx::query(sql::RETIRE_ALL)
                 .execute(&mut *db.writer.lock().await)
                 .await?;

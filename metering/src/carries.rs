@@ -141,7 +141,7 @@ impl Engine {
             match one {
                 CommandResult::Settled(Ok(anything)) => settled += usize::from(anything),
                 CommandResult::Settled(Err(problem)) => {
-                    tracing::warn!(%problem, "what is carried of a customer could not be settled")
+                    tracing::warn!(%problem, "settling a customer's carry failed")
                 }
                 _ => {}
             }

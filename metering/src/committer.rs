@@ -393,7 +393,7 @@ impl Callers {
 
     fn fail(self, error: &JournalError) {
         let commands: usize = self.waiters.iter().map(|waiter| waiter.commands).sum();
-        tracing::error!(%error, commands, "a batch was not committed");
+        tracing::error!(%error, commands, "batch not committed");
         self.outcomes.failed(error.to_string());
         failures::count();
         for Waiter { reply, place, .. } in self.waiters {

@@ -58,7 +58,7 @@ impl BatchExecutor {
         let mut hold = self.states.holds.get(&due.id).unwrap_or(due).clone();
         if let Err(refusal) = self.books.expire(&mut hold, self.now) {
             // Ended by somebody else meanwhile; anything more serious shows in `verify`.
-            tracing::warn!(hold = %due.id, %refusal, "a hold could not be expired");
+            tracing::warn!(hold = %due.id, %refusal, "hold could not be expired");
             return;
         }
         let identity = Identity {

@@ -252,7 +252,7 @@ impl Lane {
                 if self.post.stage() != Stage::Lock {
                     self.outcomes.failed(error.to_string());
                 }
-                tracing::error!(%error, commands = part.places.len(), "a batch was not committed");
+                tracing::error!(%error, commands = part.places.len(), "batch not committed");
                 failures::count();
                 part.places
                     .chunk_by(|a, b| a.0 == b.0)
@@ -280,7 +280,7 @@ impl Lane {
                 Err(JournalError::Conflict(reason))
                     if attempt < ATTEMPTS_MAX && !part.work.is_empty() =>
                 {
-                    tracing::debug!(reason, attempt, "a batch begins again");
+                    tracing::debug!(reason, attempt, "retrying batch");
                     self.post.at(Stage::Pause);
                     tokio::time::sleep(pause).await;
                     (attempt, pause) = (attempt + 1, pause * 2);

@@ -147,8 +147,8 @@ impl DeliveryWorker {
             };
             if let Err(error) = kept {
                 // Its claim ends, and it is tried again.
-                tracing::warn!(%error, delivery = %delivery.id, "what became of a delivery was \
-                    not kept");
+                tracing::warn!(%error, delivery = %delivery.id, "recording a delivery attempt \
+                    failed");
             }
             shared.count(&delivery, false);
             drop(place);
@@ -242,8 +242,8 @@ impl Shared {
             .disable_endpoint(&actor, endpoint.id, GONE)
             .await?
         {
-            tracing::warn!(endpoint = %endpoint.id, tenant = %endpoint.tenant, "a webhook \
-                endpoint is gone and was switched off");
+            tracing::warn!(endpoint = %endpoint.id, tenant = %endpoint.tenant, "webhook endpoint \
+                is gone and was switched off");
         }
         Ok(())
     }
@@ -320,7 +320,7 @@ impl Shared {
             }
         };
         if tried.state == DeliveryState::Failed {
-            tracing::warn!(delivery = %delivery.id, kind = delivery.kind.name(), attempts = delivery.attempts, "a delivery was given up");
+            tracing::warn!(delivery = %delivery.id, kind = delivery.kind.name(), attempts = delivery.attempts, "delivery given up");
         }
         NoticeRows::of(&self.catalog)
             .delivery_tried(delivery, &tried, now)

@@ -85,7 +85,7 @@ async fn send(
         .await?
         && unwritten > 0
     {
-        tracing::info!(kind = notice.kind.name(), tenant = %notice.tenant, contacts = unwritten, "no e-mail: no SMTP server is set");
+        tracing::info!(kind = notice.kind.name(), tenant = %notice.tenant, contacts = unwritten, "e-mail not sent: no SMTP server is configured");
     }
     Ok(())
 }

@@ -66,8 +66,8 @@ async fn keep(catalog: Catalog, mut waiting: OwnedMutexGuard<mpsc::Receiver<Mess
         .keep_provider_events(&events)
         .await;
     if let Err(error) = &kept {
-        tracing::error!(%error, messages = events.len(), "messages of the payment provider were \
-            not kept");
+        tracing::error!(%error, messages = events.len(), "storing payment provider messages \
+            failed");
     }
     for reply in replies {
         // A caller that went away is told again by itself.

@@ -243,7 +243,7 @@ impl PaymentService {
                     .await?;
                 // Back to the balance.
                 self.settle(&refund.payment, None).await?;
-                tracing::warn!(refund = %failed.id, "a refund was refused");
+                tracing::warn!(refund = %failed.id, "refund refused");
                 Err(provider_problem(&error))
             }
             Err(error) => {

@@ -385,7 +385,7 @@ pub(crate) fn code_of(error: &ProviderError) -> String {
 }
 
 pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
-    tracing::warn!(%error, "the payment provider did not do as asked");
+    tracing::warn!(%error, "payment provider request failed");
     match error {
         ProviderError::Declined(decline) => Problem::new(
             Code::PaymentDeclined,

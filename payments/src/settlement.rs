@@ -476,7 +476,7 @@ impl PaymentService {
             }
         }
         if !is_own {
-            tracing::warn!(payment = shown.id, top_up = %top_up.id, "a payment does not fit its \
+            tracing::warn!(payment = shown.id, top_up = %top_up.id, "payment does not match its \
                 top-up: its money is kept in suspense");
         }
         Ok(Some(self.new_payment(

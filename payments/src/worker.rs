@@ -94,7 +94,7 @@ impl PaymentService {
             if tick % MARK_EVERY_ROUNDS == 0
                 && let Err(problem) = self.mark_auto().await
             {
-                tracing::warn!(%problem, "thresholds of automatic top-ups were not read");
+                tracing::warn!(%problem, "reading automatic top-up thresholds failed");
             }
             tokio::select! {
                 goes_on = rounds.next() => {
@@ -111,17 +111,17 @@ impl PaymentService {
                 continue;
             }
             if let Err(problem) = self.poll_if_due().await {
-                tracing::warn!(%problem, "the payment provider was not asked for its events");
+                tracing::warn!(%problem, "polling payment provider events failed");
             }
             if let Err(problem) = self.auto_round().await {
-                tracing::warn!(%problem, "automatic top-ups were not looked at");
+                tracing::warn!(%problem, "automatic top-up round failed");
             }
             loop {
                 match self.round().await {
                     Ok(round) if round.is_idle() || round.failed > 0 => break,
                     Ok(_) => {}
                     Err(problem) => {
-                        tracing::warn!(%problem, "what is due of payments was not worked off");
+                        tracing::warn!(%problem, "payment worker round failed");
                         break;
                     }
                 }
@@ -161,7 +161,7 @@ impl PaymentService {
             };
             round.top_ups += 1;
             if let Err(problem) = self.look_at(top_up).await {
-                tracing::warn!(%problem, "a top-up waits for the payment provider");
+                tracing::warn!(%problem, "top-up is waiting for the payment provider");
                 round.failed += 1;
             }
         }
@@ -190,7 +190,7 @@ impl PaymentService {
                 continue;
             };
             if let Err(problem) = self.give_back(refund).await {
-                tracing::warn!(%problem, "a refund waits");
+                tracing::warn!(%problem, "refund attempt failed; retrying later");
                 round.failed += 1;
             }
         }
@@ -253,8 +253,8 @@ impl PaymentService {
                 (EventState::Stuck, None, Some(problem.code.to_string()))
             }
             Err(problem) => {
-                tracing::warn!(event = taken.id, kind = taken.kind, %problem, "an event of the \
-                    payment provider waits");
+                tracing::warn!(event = taken.id, kind = taken.kind, %problem, "payment provider \
+                    event postponed");
                 (
                     EventState::Waiting,
                     Some(now.plus_secs(again_secs(taken.attempts))),
@@ -483,7 +483,7 @@ impl PaymentService {
                 return Ok(found);
             }
         }
-        tracing::warn!(since = %since, "the payment provider has more events than one poll takes");
+        tracing::warn!(since = %since, "payment provider has more events than one poll reads");
         Ok(found)
     }
 }

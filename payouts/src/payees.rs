@@ -246,8 +246,8 @@ impl Payouts {
                 };
                 polled += 1;
                 if let Err(error) = self.refresh_payee(payee, now).await {
-                    tracing::warn!(%error, reseller = %settings.tenant, "the state of a payee is \
-                        not known");
+                    tracing::warn!(%error, reseller = %settings.tenant, "reading a payee's state \
+                        failed");
                 }
             }
             match page.data.last().filter(|_| page.has_more) {

@@ -172,8 +172,8 @@ impl Payouts {
         id: NoticeId,
         now: Instant,
     ) -> Result<()> {
-        tracing::warn!(payout = %payout.id, reversed = %transfer.reversed, "a part of a payout \
-            was taken back at the provider");
+        tracing::warn!(payout = %payout.id, reversed = %transfer.reversed, "payout partly reversed \
+            at the provider");
         let (kind, cause) = (
             NoticeKind::PaymentAttention,
             format!("transfer:{}:{}", transfer.id, transfer.reversed),

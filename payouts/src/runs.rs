@@ -102,7 +102,7 @@ impl Payouts {
                     continue;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, reseller = %tenant, "no payout was worked out");
+                    tracing::warn!(%error, reseller = %tenant, "payout calculation failed");
                     let told = error.to_string();
                     first_failure.get_or_insert(error);
                     Outcome::Failed(told)
@@ -444,8 +444,8 @@ impl Payouts {
                         created += usize::from(matches!(considered.outcome, Outcome::Created(_)))
                     }
                     Err(error) => {
-                        tracing::warn!(%error, reseller = %settings.tenant, "no payout was worked \
-                            out")
+                        tracing::warn!(%error, reseller = %settings.tenant, "payout calculation \
+                            failed")
                     }
                 }
             }
@@ -472,7 +472,8 @@ impl Payouts {
                 .await?;
             for payout in &page.data {
                 if let Err(error) = self.pay(actor, payout, now).await {
-                    tracing::warn!(%error, payout = %payout.id, "a payout stays due");
+                    tracing::warn!(%error, payout = %payout.id, "sending a payout failed; it stays \
+                        due");
                 }
             }
             after = page.data.last().map(|payout| payout.id);

@@ -74,7 +74,7 @@ impl Payouts {
             .await?;
         for payout in &waiting {
             if let Err(error) = self.settle(payout, now).await {
-                tracing::warn!(%error, payout = %payout.id, "a payout could not be taken on");
+                tracing::warn!(%error, payout = %payout.id, "processing a payout failed");
             }
         }
         Ok(waiting.len())
@@ -388,8 +388,8 @@ impl Payouts {
             .await?;
         if stored.state != PayoutState::Paid {
             // It took longer than its turn, and another process came to another end.
-            tracing::error!(payout = %payout.id, state = ?stored.state, "the money went out, and \
-                the payout is not paid");
+            tracing::error!(payout = %payout.id, state = ?stored.state, "money was sent, but the \
+                payout is not marked as paid");
         }
         Ok(stored)
     }

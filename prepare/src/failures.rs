@@ -49,7 +49,7 @@ pub fn record_problem(error: CatalogError) -> Problem {
 
 /// A failing journal is the server's trouble: nothing was changed.
 pub fn journal_problem(error: JournalError) -> Problem {
-    tracing::error!(%error, "the journal failed");
+    tracing::error!(%error, "journal access failed");
     count();
     Problem::new(
         Code::Unavailable,

@@ -11,7 +11,7 @@ use schema::words;
 use serde::Serialize;
 use tenants::{Tenant, TenantKind};
 
-/// One account now.
+/// Current state of one account.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Account)]
 pub struct AccountBody {
@@ -23,7 +23,7 @@ pub struct AccountBody {
     pub currency: &'static str,
     #[schema(example = 4600)]
     pub posted_cents: i64,
-    /// Set aside by open holds.
+    /// Amount set aside by open holds.
     #[schema(example = 0)]
     pub held_cents: i64,
     /// posted − held + credit limit. Absent: no limit (postpaid).
@@ -33,13 +33,13 @@ pub struct AccountBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 0)]
     pub credit_limit_cents: Option<i64>,
-    /// What else is there of this tenant and currency: in its `balance` beside its `book`, or the
-    /// other way round.
+    /// The tenant's other account in this currency, if it is not empty: `book` next to its
+    /// `balance`, or `balance` next to its `book`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub other: Option<OtherBody>,
 }
 
-/// An account that the tenant does not pay with now, and that is not empty.
+/// An account that is not empty and that the tenant does not currently pay with.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = OtherAccount)]
 pub struct OtherBody {
@@ -51,13 +51,13 @@ pub struct OtherBody {
     pub held_cents: i64,
 }
 
-/// What the platform has of one account, in every currency that was ever agreed on.
+/// The platform's account of one kind, in every currency ever agreed on.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = PlatformAccount)]
 pub struct PlatformBody {
     #[schema(example = "platform")]
     pub tenant: String,
-    /// `revenue` unless another is asked for: what the platform earned.
+    /// `revenue` (the platform's earnings) unless another one is requested.
     #[schema(value_type = words::AccountKind, example = "revenue")]
     pub account: &'static str,
     pub currencies: Vec<CurrencyBody>,
@@ -72,7 +72,7 @@ pub struct CurrencyBody {
     pub posted_cents: i64,
 }
 
-/// One account, or of the platform without a currency: every currency of it.
+/// One account; for the platform without a currency, the account in every currency.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(as = AccountAnswer)]
@@ -245,7 +245,7 @@ pub async fn platform_of(
     })
 }
 
-/// One account now.
+/// Current state of one account.
 ///
 /// # Errors
 /// [`Error::SumTooLarge`]; the books cannot be read.

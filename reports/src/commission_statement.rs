@@ -16,36 +16,36 @@ use tenants::Tenant;
 /// Records read at once for a file.
 const CSV_ROWS_AT_ONCE: usize = 1_000;
 
-/// What moved the balance, summed up.
+/// Total of one kind of balance movement.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StatementSum {
     /// `charges_received`, `charges_paid`, `top_up`, `adjustment`, `refund`, `dispute`, `payout` or
     /// `payment`.
     #[schema(value_type = words::StatementSumKind, example = "charges_received")]
     pub kind: MoveKind,
-    /// Positive: into the balance.
+    /// Positive: credited to the balance.
     #[schema(example = 400)]
     pub cents: i64,
     #[schema(example = 1)]
     pub entries: u64,
 }
 
-/// One move of the balance.
+/// One movement of the balance.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct StatementLine {
     #[serde(flatten)]
     pub entry: EntryBody,
-    /// Of a charge: from the buyer below.
+    /// For a charge: amount received from the buyer below.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 400)]
     pub received_cents: Option<i64>,
-    /// Of a charge: to the seller above.
+    /// For a charge: amount paid to the seller above.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 300)]
     pub paid_cents: Option<i64>,
 }
 
-/// opening + Σ sums = closing, at any instant; once `closed` nothing is added.
+/// opening + Σ sums = closing, at any instant. Once `closed`, the statement no longer changes.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct CommissionStatement {
     #[schema(example = "muster-telecom")]
@@ -54,7 +54,7 @@ pub struct CommissionStatement {
     pub currency: &'static str,
     #[schema(example = "2026-11")]
     pub month: String,
-    /// Whose months these are.
+    /// Time zone in which the months are counted.
     #[schema(example = "UTC")]
     pub time_zone: String,
     #[schema(format = DateTime)]
@@ -70,7 +70,7 @@ pub struct CommissionStatement {
     /// Charges received − charges paid.
     #[schema(example = 100)]
     pub commission_cents: i64,
-    /// The same from the beginning up to the end of this month.
+    /// The same total, from the beginning up to the end of this month.
     #[schema(example = 100)]
     pub accrued_cents: i64,
     pub sums: Vec<StatementSum>,
@@ -262,7 +262,7 @@ async fn some_rows(
     mut balance: Cents,
 ) -> std::io::Result<(Vec<u8>, Part)> {
     let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(%error, "a statement broke off");
+        tracing::error!(%error, "statement export aborted");
         std::io::Error::other("the statement broke off")
     };
     let read = sources

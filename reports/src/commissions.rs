@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use tenants::{Tenant, TenantKind};
 
-/// A reseller's part of a period.
+/// A reseller's commission for a period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Commission)]
 pub struct CommissionBody {
@@ -23,23 +23,24 @@ pub struct CommissionBody {
     pub from: String,
     #[schema(format = DateTime)]
     pub until: String,
-    /// From its buyers, voids taken off.
+    /// Received from its buyers, net of voids.
     #[schema(example = 400)]
     pub received_cents: i64,
-    /// To its seller, voids taken off.
+    /// Paid to its seller, net of voids.
     #[schema(example = 300)]
     pub paid_cents: i64,
-    /// received − paid, whoever collects. The statement of a month (`/v1/commissions/statement`)
-    /// has of it what the platform collects, by the months of the platform's time zone.
+    /// received − paid, regardless of who collects. A monthly statement
+    /// (`/v1/commissions/statement`) contains only the part that the platform collects, by the
+    /// months of the platform's time zone.
     #[schema(example = 100)]
     pub commission_cents: i64,
-    /// As in the statement of the present month: what the platform collects, from the beginning
-    /// until now. Absent while it is still being added up.
+    /// As in the current month's statement: commission on everything the platform collects, from
+    /// the beginning until now. Absent while it is still being calculated.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 100)]
     pub accrued_cents: Option<i64>,
-    /// The balance now: accrued, and what was topped up, adjusted and paid out. What of it can be
-    /// paid out, `/v1/commissions/payable` says.
+    /// Current balance: accrued commission, top-ups, adjustments and payouts.
+    /// `/v1/commissions/payable` shows how much of it can be paid out.
     #[schema(example = 100)]
     pub balance_cents: i64,
 }

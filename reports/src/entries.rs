@@ -24,19 +24,19 @@ const VOIDED_AT_ONCE: usize = 500;
 /// How often a statement is started over because the account moved while it was read.
 const READS_MAX: usize = 5;
 
-/// One entry.
+/// One entry of an account.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
 #[schema(as = Entry)]
 pub struct EntryBody {
-    /// When it was posted.
+    /// Time of posting.
     #[schema(format = DateTime)]
     pub posted_at: String,
     /// `usage`, `usage_rated_later`, `void`, `top_up`, `adjustment`, `refund`, `dispute`, `payout`,
-    /// `payment`, `reclassification` or `carry_settled`: what was carried of a customer below a
-    /// cent, settled when its tenant closed or its agreement ended.
+    /// `payment`, `reclassification` or `carry_settled` (a customer's carried fraction of a cent,
+    /// settled when its tenant was closed or its agreement ended).
     #[schema(value_type = words::EntryKind, example = "usage")]
     pub kind: &'static str,
-    /// Positive: into the account.
+    /// Positive: credited to the account.
     #[schema(example = -400)]
     pub cents: i64,
     /// The event's or the caller's own id.
@@ -44,32 +44,32 @@ pub struct EntryBody {
     pub id: String,
     #[schema(example = "pbx-1")]
     pub source: String,
-    /// Whose usage it was.
+    /// Customer whose usage it was.
     #[schema(example = "acme-42")]
     pub customer: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     #[schema(example = "call")]
     pub meter: String,
-    /// Of a call: seconds.
+    /// For calls: seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "600", format = "decimal")]
     pub quantity: Option<String>,
-    /// When the usage began.
+    /// Start of the usage.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "2026-11-20T09:00:00Z", format = DateTime)]
     pub at: Option<String>,
-    /// Where it went, as far as it is still known.
+    /// Destination of the usage, if it is still known.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "4930123456")]
     pub destination: Option<String>,
-    /// Of a void: the event that was taken back.
+    /// For a void: the event that was voided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voids: Option<VoidedEvent>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub reason: String,
 }
 
-/// Which event a void took back.
+/// The event that a void took back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct VoidedEvent {
     #[schema(example = "pbx-1")]

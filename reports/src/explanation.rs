@@ -7,7 +7,7 @@ use schema::{card, words};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// A usage event with everything that explains its money.
+/// A usage event with everything that explains its charges.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Explanation)]
 pub struct ExplanationBody<'a> {
@@ -19,16 +19,16 @@ pub struct ExplanationBody<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "muster-telecom")]
     pub reporter: Option<String>,
-    /// The key that reported it, where `reporter` is shown; absent for what was reported before
-    /// keys were kept.
+    /// The key that reported it, where `reporter` is shown. Absent for events from before keys were
+    /// stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1c")]
     pub api_key: Option<String>,
-    /// The report from below whose place this one took.
+    /// The report from below that this one replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overrules: Option<OverruledBody>,
     /// `rated`, `partly_rated` (some links are `open`), `unrated`, `voided` or `partly_voided`
-    /// (upper links stand).
+    /// (charges on upper links remain).
     #[schema(value_type = words::ExplanationStatus, example = "rated")]
     pub status: &'static str,
     #[schema(example = "acme-42")]
@@ -51,10 +51,10 @@ pub struct ExplanationBody<'a> {
     pub origin: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, String>,
-    /// Why the event had no price when it came in.
+    /// Reason why the event had no price on arrival.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Of an event that is kept, or charged on some links only: what it lacks now.
+    /// For an event that is kept, or charged on some links only: what it lacks now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<Today>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,21 +63,21 @@ pub struct ExplanationBody<'a> {
     #[schema(example = 400)]
     pub debit_cents: Option<i64>,
     pub splits: Vec<Split<'a>>,
-    /// From the customer's own link up.
+    /// Starting with the customer's own link.
     pub charges: Vec<ChargeBody>,
     /// Links that are not charged, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLinkBody<'a>>,
-    /// Partly voided: buyers whose charges stand, because whoever took the event back does not sell
-    /// there.
+    /// For a partly voided event: buyers whose charges remain, because the tenant that voided the
+    /// event does not sell on those links.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(example = json!(["muster-telecom"]))]
     pub stands: Vec<&'a str>,
-    /// What was done to the event later: rated, taken back.
+    /// Later changes to the event: rated, voided.
     pub later: Vec<LaterBody>,
 }
 
-/// What one buyer owes one seller for the event.
+/// Charge from one seller to one buyer for the event.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Charge)]
 pub struct ChargeBody {
@@ -87,51 +87,53 @@ pub struct ChargeBody {
     pub seller: String,
     #[schema(example = "agr_0dks8xn2a4m1c")]
     pub agreement: String,
-    /// Posted, in whole minor units: floor(carry before + exact).
+    /// Posted amount in whole minor units: floor(carry before + exact).
     #[schema(example = 400)]
     pub cents: i64,
-    /// In cents, exact.
+    /// Exact amount in cents.
     #[schema(example = "400", format = "decimal")]
     pub exact_cents: String,
-    /// The same in major units.
+    /// The same amount in major units.
     #[schema(example = "4", format = "decimal")]
     pub exact: String,
     /// The part of `exact_cents` that depends on this event alone (connect fee, increments).
     #[schema(example = "400", format = "decimal")]
     pub local_cents: String,
-    /// Of a void: the part of `exact_cents` that other events of the month come to, whose prices
-    /// are others without this one.
+    /// For a void: the part of `exact_cents` that comes from other events of the month, whose
+    /// prices change without this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "-200", format = "decimal")]
     pub other_events_cents: Option<String>,
-    /// The fraction of a cent owed before and after.
+    /// Fraction of a cent owed before this charge; `carry_after_cents` is owed after it.
     #[schema(example = "0", format = "decimal")]
     pub carry_before_cents: String,
     #[schema(example = "0", format = "decimal")]
     pub carry_after_cents: String,
-    /// What the counter grew by (calls: billed seconds).
+    /// Quantity added to the counter (for calls: billed seconds).
     #[schema(example = "600", format = "decimal")]
     pub billed: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<CounterBody>,
-    /// Priced by a card (`rate`) or as a share of the link below (`commission_bp`); with both, the
-    /// card is the floor.
+    /// Priced by a rate card (`rate`) or as a share of the link below (`commission_bp`). With both,
+    /// the rate card is the floor.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<RateBody>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commission_bp: Option<u16>,
-    /// Of a commission that is not taken from the link below: from whose price it is (external id).
+    /// For a commission that is not taken from the link below: external id of the buyer whose price
+    /// it is taken from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commission_of: Option<String>,
-    /// Commissions above that price which come off first, from below up, in basis points.
+    /// Commissions above that price that are deducted first, from the bottom up, in basis points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commission_less_bp: Vec<u16>,
-    /// Of a commission with a floor: whether the floor's price counted, being the greater one.
+    /// For a commission with a floor: whether the floor's price applied because it is the higher
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor_applies: Option<bool>,
 }
 
-/// The month's quantity of this buyer under this rate.
+/// The buyer's quantity of the month under this rate, before and after.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = CounterMove)]
 pub struct CounterBody {
@@ -145,7 +147,7 @@ pub struct CounterBody {
     pub events_after: i64,
 }
 
-/// The rate that applied, as it was published.
+/// The rate that was applied, as published.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AppliedRate)]
 pub struct RateBody {
@@ -155,7 +157,7 @@ pub struct RateBody {
     pub key: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Digits of the destination that matched; the rate's attributes are in `terms`.
+    /// Digits of the destination that matched. The rate's attributes are in `terms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "49")]
     pub matched_prefix: Option<String>,
@@ -163,7 +165,7 @@ pub struct RateBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<card::Rate>)]
     pub terms: Option<Rate>,
-    /// The stretches of a call, each under one rate and step.
+    /// Segments of a call, each with one rate and step.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pieces: Vec<PieceBody>,
 }
@@ -174,15 +176,15 @@ pub struct PieceBody {
     #[schema(example = "de-mobile")]
     pub rate_key: String,
     pub step: u16,
-    /// Elapsed, where the stretch begins.
+    /// Elapsed time at which the segment begins.
     #[schema(example = "0", format = "decimal")]
     pub from: String,
-    /// Billed, in whole increments.
+    /// Billed quantity, in whole increments.
     #[schema(example = "600", format = "decimal")]
     pub billed: String,
 }
 
-/// A report of the same event by a tenant below, with other content: it was taken back.
+/// A report of the same event by a tenant below, with different content, that was voided.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Overruled)]
 pub struct OverruledBody {
@@ -193,20 +195,20 @@ pub struct OverruledBody {
     pub received_at: String,
     #[schema(example = "1", format = "decimal")]
     pub quantity: String,
-    /// What the customer had been debited for it. Absent: it had no price.
+    /// Amount that the customer had been debited for it. Absent: it had no price.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 40)]
     pub debit_cents: Option<i64>,
 }
 
-/// What was done to an event after it was received.
+/// A change to an event after it was received.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = LaterStep)]
 pub struct LaterBody {
     /// `rated_later` or `void`.
     #[schema(value_type = words::LaterKind, example = "void")]
     pub kind: &'static str,
-    /// The key that did it, if the caller sees whose it is.
+    /// The key that did it, if the caller can see its tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1c")]
     pub api_key: Option<String>,
@@ -217,7 +219,7 @@ pub struct LaterBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = -400)]
     pub debit_cents: Option<i64>,
-    /// Of a void: its cents may differ from the original's by rounding and tier.
+    /// For a void: the cents may differ from the original's because of rounding and tiers.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub charges: Vec<ChargeBody>,
 }

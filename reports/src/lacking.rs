@@ -7,37 +7,37 @@ use journal::JournalEntry;
 use schema::words;
 use serde::Serialize;
 
-/// What trying again would meet, by today's tenants, agreements and prices.
+/// Result that rating again would have with the current tenants, agreements and prices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct Today {
-    /// `lacking`, or `priced`: everything is there, and `POST /v1/usage-events/rate-again` charges
-    /// it (what the balance does not cover stays open under `on_exhausted: refuse`).
+    /// `lacking`, or `priced`: nothing is missing, and `POST /v1/usage-events/rate-again` charges
+    /// it (usage that the balance does not cover stays open under `on_exhausted: refuse`).
     #[schema(value_type = words::TodayStatus, example = "lacking")]
     pub status: &'static str,
-    /// As the answer to the event would have it.
+    /// The reason as in the response to the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "no_rate")]
     pub reason: Option<&'static str>,
-    /// The same in words.
+    /// The reason in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// Links without a price that the key may see, from the customer's own up.
+    /// Links without a price that the key can see, starting with the customer's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<LackBody>,
 }
 
-/// What a link lacks.
+/// Missing requirement of a link.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Lack)]
 pub struct LackBody {
-    /// Who buys on it: an external id.
+    /// External id of the buyer on the link.
     #[schema(example = "acme-42")]
     pub buyer: String,
     #[schema(example = "no_agreement")]
     pub reason: &'static str,
     #[schema(example = "the agreement begins at 2026-11-20T09:00:00Z")]
     pub detail: String,
-    /// From when on it has what it lacks.
+    /// Time from which the link has what it lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub begins_at: Option<String>,

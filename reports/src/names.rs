@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tenants::Tenant;
 
-/// One seller's part of a debit.
+/// One seller's share of a debit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Split<'a> {
     /// External id.
@@ -27,16 +27,16 @@ pub struct Split<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[schema(as = OpenLink)]
 pub struct OpenLinkBody<'a> {
-    /// Who buys on it: an external id.
+    /// External id of the buyer on the link.
     #[schema(example = "acme-42")]
     pub buyer: &'a str,
     #[schema(example = "no_agreement")]
     pub reason: &'a str,
-    /// What it lacks, in words. Only in the answer to whoever reports.
+    /// What the link lacks, in words. Only in the response to the reporting caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "the agreement begins at 2026-11-20T09:00:00Z")]
     pub detail: Option<&'a str>,
-    /// From when on it has what it lacks.
+    /// Time from which the link has what it lacks.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub begins_at: Option<String>,

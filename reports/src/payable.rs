@@ -9,33 +9,33 @@ use schema::words;
 use serde::Serialize;
 use tenants::Tenant;
 
-/// What a customer, or a reseller below, owes, or what somebody above lost on it, and what of the
-/// commission is withheld because of it.
+/// Debt of a customer or of a reseller below, or loss of a seller above on it, and the commission
+/// withheld because of it.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct WithheldBody {
     #[schema(example = "acme-42")]
     pub customer: String,
-    /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, lost on what it
-    /// used; of the reseller itself: what it got back for its own purchases above what it had paid.
-    /// `overpaid`: more was paid out to it than it earned by now; that is waited for.
+    /// `unpaid`: it owes this. `sold_below_cost`: a seller above, or the platform, made a loss on
+    /// its usage; for the reseller itself, it got back more for its own purchases than it had paid.
+    /// `overpaid`: more was paid out to it than it has earned, and the difference is outstanding.
     #[schema(value_type = words::WithheldBecause, example = "unpaid")]
     pub because: &'static str,
-    /// How far below zero it is. With `sold_below_cost` what this reseller bears, and not what
-    /// others lost.
+    /// Amount below zero. With `sold_below_cost`, the part that this reseller bears, without the
+    /// losses of others.
     #[schema(example = 4000)]
     pub shortfall_cents: i64,
     #[schema(example = 1000)]
     pub withheld_cents: i64,
 }
 
-/// payable = accrued − withheld − paid out, at most what the balance has, at least the minimum.
+/// payable = accrued − withheld − paid out, at most the available balance, at least the minimum.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PayableBody {
     #[schema(example = "muster-telecom")]
     pub reseller: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// The last month whose hold-back is over.
+    /// The last month whose hold-back period is over.
     #[schema(example = "2026-10")]
     pub period: String,
     #[schema(example = 14)]
@@ -43,35 +43,35 @@ pub struct PayableBody {
     /// Commission from the beginning up to the end of the period.
     #[schema(example = 10000)]
     pub accrued_cents: i64,
-    /// The same since then; not payable yet, and the first to bear what is withheld. Negative:
-    /// voids.
+    /// Commission since the end of the period. It is not payable yet, and withheld amounts are
+    /// taken from it first. Negative: voids.
     #[schema(example = 0)]
     pub later_cents: i64,
-    /// Commission, of any month, from customers who have not paid: each seller up the chain
-    /// withholds up to its own.
+    /// Commission, from any month, on customers who have not paid. Each seller up the chain
+    /// withholds up to its own commission.
     #[schema(example = 0)]
     pub withheld_cents: i64,
     /// The largest first, at most 100.
     pub withheld_by_customer: Vec<WithheldBody>,
-    /// How many there are.
+    /// Total number of such customers.
     #[schema(example = 0)]
     pub withheld_customers: usize,
-    /// Payouts that are due, on their way or paid.
+    /// Payouts that are due, in progress or paid.
     #[schema(example = 4000)]
     pub paid_out_cents: i64,
-    /// The balance now, without what holds set aside.
+    /// Current balance, excluding amounts set aside by holds.
     #[schema(example = 7500)]
     pub available_cents: i64,
-    /// Less is carried forward.
+    /// Smaller amounts are carried forward.
     #[schema(example = 2500)]
     pub minimum_cents: i64,
     #[schema(example = 6000)]
     pub payable_cents: i64,
-    /// What the next period begins with; negative: to be earned back first.
+    /// Amount that the next period begins with. Negative: it must be earned back first.
     #[schema(example = 0)]
     pub carried_cents: i64,
-    /// What went out and is commission no more (a void, a refund, a lost dispute): it blocks
-    /// payouts until later commission has made up for it.
+    /// Amount paid out that is no longer commission (because of a void, a refund or a lost
+    /// dispute). It blocks payouts until later commission has made up for it.
     #[schema(example = 0)]
     pub debt_cents: i64,
 }

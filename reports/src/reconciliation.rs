@@ -9,26 +9,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Reconciliation)]
 pub struct ReconciliationBody {
-    /// Nothing differs.
+    /// Whether everything matches.
     pub ok: bool,
     #[schema(format = DateTime)]
     pub from: String,
     #[schema(format = DateTime)]
     pub until: String,
-    /// Moves of the provider's balance in the period.
+    /// Movements of the provider's balance in the period.
     #[schema(example = 240)]
     pub moves: u64,
-    /// Payments that were compared.
+    /// Number of payments compared.
     #[schema(example = 120)]
     pub payments: u64,
-    /// Moves of no payment of ours: payouts to the bank, other business on the same account.
+    /// Movements that belong to no payment of ours: payouts to the bank, other business on the same
+    /// account.
     #[schema(example = 3)]
     pub foreign: u64,
     #[schema(example = 0)]
     pub differences: u64,
     /// The first hundred.
     pub listed: Vec<DifferenceBody>,
-    /// Moves that the books cannot count: in a currency that is not among ours, or in parts of its
+    /// Movements that the books cannot count: in an unsupported currency, or in fractions of its
     /// smallest unit.
     #[schema(example = 0)]
     #[serde(default)]
@@ -41,13 +42,13 @@ pub struct ReconciliationBody {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = UncountedMove)]
 pub struct UncountedBody {
-    /// The provider's id of the move.
+    /// The provider's id of the movement.
     #[schema(example = "txn_3Pq…")]
     pub id: String,
     /// As the provider writes it.
     #[schema(example = "usdc")]
     pub currency: String,
-    /// Before the fee, in the provider's units of that currency.
+    /// Before fees, in the provider's units of that currency.
     #[schema(example = 2500)]
     pub amount: i64,
     #[schema(example = 0)]
@@ -73,15 +74,15 @@ fn uncounted(one: BalanceMove) -> Option<UncountedBody> {
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = ReconciliationDifference)]
 pub struct DifferenceBody {
-    /// The provider's id of a payment, of a transfer, or of a move that belongs to none.
+    /// The provider's id of a payment, of a transfer, or of a movement that belongs to neither.
     #[schema(example = "pi_3Pq…")]
     pub id: String,
     #[schema(example = "EUR")]
     pub currency: String,
-    /// Net of fees, as the provider has it.
+    /// Amount net of fees, according to the provider.
     #[schema(example = 4900)]
     pub provider_cents: i64,
-    /// Net, as it is posted.
+    /// Net amount as posted.
     #[schema(example = 0)]
     pub posted_cents: i64,
 }

@@ -8,7 +8,7 @@ use schema::list::List;
 use schema::words;
 use serde::Serialize;
 
-/// A usage event, or what was done to one later.
+/// A usage event, or a later change to one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct EventSummary {
     #[schema(example = "0192f1")]
@@ -16,15 +16,15 @@ pub struct EventSummary {
     #[schema(example = "pbx-1")]
     pub source: String,
     /// `rated`, `partly_rated` (some links are open), `unrated`, `rated_later` (kept first), `void`
-    /// (taken back) or `confirmed` (reported from above as from below).
+    /// (taken back) or `confirmed` (reported by a tenant above as well as by one below).
     #[schema(value_type = words::EventKind, example = "rated")]
     pub kind: &'static str,
-    /// The key that did it, if the caller sees whose it is; absent for what was recorded before
-    /// keys were kept.
+    /// The key that did it, if the caller can see its tenant. Absent for records from before keys
+    /// were stored.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1c")]
     pub api_key: Option<String>,
-    /// External id; the name as sent where no tenant has it.
+    /// External id, or the name as sent if no tenant has it.
     #[schema(example = "acme-42")]
     pub customer: String,
     #[schema(example = "call")]
@@ -38,14 +38,14 @@ pub struct EventSummary {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "EUR")]
     pub currency: Option<&'static str>,
-    /// What the customer was debited (negative: given back).
+    /// Amount debited from the customer (negative: credited back).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 400)]
     pub debit_cents: Option<i64>,
-    /// Why it had no price when it came in, or none on some links, or why it was taken back.
+    /// Reason why it had no price on arrival, or none on some links, or why it was voided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// In the list of what is kept: what it lacks now.
+    /// In the list of kept usage: what the event lacks now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<Today>,
 }

@@ -40,14 +40,14 @@ pub struct RateCardDocument {
     /// IANA zone of windows, midnight and calendar months. Default: UTC.
     #[schema(example = "Europe/Berlin")]
     pub zone: Option<String>,
-    /// Name of another card of the same seller that is asked when no rate here matches.
+    /// Name of another card of the same seller to use if no rate here matches.
     pub fallback: Option<String>,
-    /// What the meters mean for `centwise price`; a server takes its own meters.
+    /// Terms of the meters for `centwise price`; a server uses its own meters.
     pub meters: Option<BTreeMap<String, MeterTerms>>,
     pub rates: Vec<Rate>,
 }
 
-/// What a meter means for rating.
+/// How usage on a meter is rated.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MeterTerms {
@@ -55,28 +55,27 @@ pub struct MeterTerms {
     pub unit: String,
     #[schema(value_type = Option<words::Aggregation>)]
     pub aggregation: Option<String>,
-    /// `unique`: the attribute whose distinct values are counted.
+    /// For `unique`: the attribute whose distinct values are counted.
     pub unique_by: Option<String>,
 }
 
-/// One price. It has `call.steps` or `price`, not both; a `blocked` one needs neither.
+/// One price. It has either `call.steps` or `price`; a `blocked` one needs neither.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// Unique in the card; counters run on it, also across versions.
+    /// Unique in the card. Counters are tied to it, also across versions.
     #[schema(example = "de-mobile")]
     pub key: String,
     #[schema(example = "call")]
     pub meter: String,
-    /// For people, such as the destination's name.
+    /// For people, such as the name of the destination.
     pub name: Option<String>,
-    /// Digits with a country code; `""` matches every number. Absent: the rate does not look at the
-    /// number.
+    /// Digits with a country code; `""` matches every number. Absent: the number is ignored.
     #[schema(example = json!(["4915", "4916", "4917"]))]
     pub prefixes: Option<Vec<String>>,
     /// The same for the calling number.
     pub origin_prefixes: Option<Vec<String>>,
-    /// All must be equal in the event.
+    /// The event must match all of them.
     pub attributes: Option<BTreeMap<String, String>>,
     #[schema(format = DateTime)]
     pub effective_from: Option<String>,
@@ -84,13 +83,13 @@ pub struct Rate {
     #[schema(format = DateTime)]
     pub effective_until: Option<String>,
     pub window: Option<Window>,
-    /// Decides last between rates that match equally well. Default: 0.
+    /// Final tie-breaker between rates that match equally well. Default: 0.
     pub priority: Option<i32>,
     pub call: Option<CallTerms>,
     pub price: Option<PriceModel>,
-    /// Usage that matches is kept without a price.
+    /// Matching usage is kept without a price.
     pub blocked: Option<bool>,
-    /// Keep a counter although the price needs none, so that a later version may.
+    /// Keep a counter although the price needs none, so that a later version can use it.
     pub counted: Option<bool>,
     pub rounding: Option<Rounding>,
 }
@@ -104,7 +103,7 @@ pub struct Rounding {
     pub decimals: u8,
 }
 
-/// When a rate is in force, in the card's zone. What is left out means every one.
+/// When a rate is in force, in the card's zone. An omitted field does not restrict it.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
@@ -116,18 +115,18 @@ pub struct Window {
     /// `HH:MM` or `HH:MM:SS`. Default: 00:00.
     #[schema(example = "08:00")]
     pub from: Option<String>,
-    /// Exclusive. Default: 24:00. Before `from`: the window runs over midnight.
+    /// Exclusive. Default: 24:00. If it is before `from`, the window runs past midnight.
     #[schema(example = "18:00")]
     pub until: Option<String>,
 }
 
-/// Increments and terms of one call.
+/// Increments and other terms of a call.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallTerms {
-    /// The first block. Default: as `next`.
+    /// The first block. Default: same as `next`.
     pub initial: Option<Decimal>,
-    /// The steps after it. Default: 1.
+    /// The blocks after it. Default: 1.
     pub next: Option<Decimal>,
     /// Prices by elapsed time.
     pub steps: Option<Vec<CallStep>>,
@@ -137,38 +136,38 @@ pub struct CallTerms {
     pub minimum_charge: Option<Decimal>,
     pub maximum_charge: Option<Decimal>,
     pub free_if_shorter_than: Option<Decimal>,
-    /// The first units of every call are free.
+    /// Units that are free at the beginning of every call.
     pub included: Option<Decimal>,
-    /// An answered call of 0 s. Default: `free`.
+    /// How an answered call of 0 s is billed. Default: `free`.
     #[schema(value_type = Option<words::ZeroDuration>)]
     pub zero_duration: Option<String>,
 }
 
-/// A price from an elapsed time on.
+/// Price that applies from an elapsed time on.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallStep {
-    /// Elapsed; the first is `"0"`.
+    /// Elapsed time at which the step begins; `"0"` for the first step.
     #[schema(format = "decimal")]
     pub from: String,
-    /// Major units for `per` units.
+    /// Price of `per` units, in major units.
     pub price: Decimal,
     /// Default: 1.
     pub per: Option<Decimal>,
-    /// Of this step, in place of `initial` and `next`.
+    /// Increment of this step; replaces `initial` and `next`.
     pub increment: Option<Decimal>,
-    /// Once, when the call reaches this step.
+    /// Charged once, when the call reaches this step.
     pub fixed_fee: Option<Decimal>,
 }
 
-/// Into another unit before pricing.
+/// Conversion to another unit before pricing.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Conversion {
     #[schema(value_type = words::ConversionOp)]
     pub op: String,
     pub factor: Decimal,
-    /// To whole units. Absent: exact.
+    /// How to round to whole units. Absent: exact.
     #[schema(value_type = Option<words::RoundingMode>)]
     pub round: Option<String>,
 }
@@ -197,7 +196,7 @@ pub struct PercentTier {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MatrixCell {
-    /// One for each dimension.
+    /// One value per dimension.
     pub values: Vec<String>,
     pub unit_price: Decimal,
 }
@@ -223,19 +222,19 @@ macro_rules! models {
                 #[schema(value_type = $word, inline)]
                 pub model: String,
                 $($(#[$with])* pub $field: $type,)*
-                /// Free units of the month, before everything else.
+                /// Free units per month, applied before everything else.
                 pub allowance: Option<Decimal>,
-                /// Percent off.
+                /// Discount in percent.
                 pub percent_discount: Option<Decimal>,
-                /// At most this much of a month.
+                /// Maximum charge per month.
                 pub maximum_spend: Option<Decimal>,
-                /// Due when the month is closed.
+                /// Minimum charge per month, due when the month is closed.
                 pub minimum_spend: Option<Decimal>,
                 pub convert: Option<Conversion>,
             }
         )+
 
-        /// A price model over the quantity of the month.
+        /// A price model over the month's quantity.
         #[derive(Debug, Deserialize)]
         #[serde(untagged)]
         pub enum PriceModel {
@@ -246,8 +245,8 @@ macro_rules! models {
             fn schema() -> RefOr<Schema> {
                 let place = |name: &str| format!("#/components/schemas/{name}");
                 let mapping = [$(($model, place(stringify!($name)))),+];
-                let model = OneOfBuilder::new().description(Some("A price model over the quantity \
-                    of the month"));
+                let model = OneOfBuilder::new().description(Some("A price model over the month's \
+                    quantity"));
                 let model = model.discriminator(Some(Discriminator::with_mapping("model", mapping)));
                 let model = model$(.item(Ref::from_schema_name(stringify!($name))))+;
                 RefOr::T(Schema::OneOf(model.build()))
@@ -268,32 +267,32 @@ macro_rules! models {
 models! {
     /// `unit_price` for `per` units, pro rata.
     PerUnitPrice is PerUnit "per_unit" { unit_price: Decimal, per: Option<Decimal> }
-    /// Once in a month with usage.
+    /// Charged once in a month with usage.
     FlatPrice is Flat "flat" { amount: Decimal }
     /// Each tier's units at its own price.
     GraduatedPrice is Graduated "graduated" { tiers: Vec<Tier> }
     /// All units at the price of the tier that is reached.
     VolumePrice is Volume "volume" { tiers: Vec<Tier> }
-    /// By the block; a started one counts whole, unless `round` says otherwise.
+    /// Price per block. A started block counts as a whole one, unless `round` says otherwise.
     PackagePrice is Package "package" {
         size: Decimal, amount: Decimal, free: Option<Decimal>, #[schema(value_type = Option<words::RoundingMode>)] round: Option<String>
     }
-    /// Percent of the event's amount.
+    /// Percentage of the event's amount.
     PercentagePrice is Percentage "percentage" {
         rate: Decimal, #[schema(value_type = Option<words::AmountFrom>)] amount_from: Option<String>, fixed: Option<Decimal>,
         free_events: Option<u32>, free_amount: Option<Decimal>, minimum_per_event: Option<Decimal>, maximum_per_event: Option<Decimal>
     }
-    /// Percent of the month's amount, tier by tier.
+    /// Percentage of the month's amount, tier by tier.
     GraduatedPercentagePrice is GraduatedPercentage "graduated_percentage" {
         tiers: Vec<PercentTier>, #[schema(value_type = Option<words::AmountFrom>)] amount_from: Option<String>
     }
-    /// The event's own `amount`, times a factor.
+    /// The event's own `amount`, multiplied by a factor.
     CostPlusPrice is CostPlus "cost_plus" { factor: Decimal }
     /// The event's own `amount` is the price.
     DynamicPrice is Dynamic "dynamic" {}
-    /// One price for each combination of attribute values; the first row that matches.
+    /// One price per combination of attribute values. The first matching row applies.
     MatrixPrice is Matrix "matrix" { dimensions: Vec<String>, cells: Vec<MatrixCell>, default_price: Option<Decimal> }
-    /// Tiers of started blocks.
+    /// Tiered prices per started block.
     BlockTiersPrice is BlockTiers "block_tiers" { #[schema(value_type = words::BlockPolicy)] policy: String, tiers: Vec<BlockTier> }
 }
 

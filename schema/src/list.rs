@@ -12,7 +12,7 @@ pub const CURSOR: &str = "cur";
 pub struct List<T> {
     pub data: Vec<T>,
     pub has_more: bool,
-    /// Present when there is more: the `cursor` of the next page.
+    /// Present if there are more rows: the `cursor` of the next page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }

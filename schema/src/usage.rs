@@ -9,16 +9,16 @@ use utoipa::ToSchema;
 
 words! { CloudEventsVersion { "1.0" } }
 
-/// What was used. Unknown fields are refused; one that is `null` is absent.
+/// A usage event. Unknown fields are refused; a field that is `null` counts as absent.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"id": "0192f1", "source": "pbx-1", "customer": "acme-42", "meter": "call", "quantity": "600",
     "at": "2026-11-20T09:00:00Z", "destination": "+4930123456", "attributes": {"direction": "outbound"}}))]
 pub struct UsageEvent {
-    /// Its name within its source: the same event sent again moves nothing.
+    /// Identifies the event within its source: sending the same event again moves nothing.
     #[schema(min_length = 1, max_length = 255)]
     pub id: String,
-    /// What reports it. Default: `default`.
+    /// The system that reports it. Default: `default`.
     #[schema(min_length = 1, max_length = 128)]
     pub source: Option<String>,
     /// External id or `ten_…`.
@@ -26,11 +26,11 @@ pub struct UsageEvent {
     pub customer: String,
     #[schema(min_length = 1, max_length = 128)]
     pub meter: String,
-    /// In the meter's unit. Default: 1 where there is an `amount`.
+    /// In the meter's unit. Default: 1 if there is an `amount`.
     pub quantity: Option<Decimal>,
-    /// What it cost or was worth, in major units, for prices that ask for it.
+    /// Cost or value in major units, for prices that depend on it.
     pub amount: Option<Decimal>,
-    /// When it began.
+    /// Start of the usage.
     #[schema(format = DateTime)]
     pub at: String,
     /// The number called.
@@ -41,12 +41,12 @@ pub struct UsageEvent {
     pub origin: Option<String>,
     /// At most 32.
     pub attributes: Option<BTreeMap<String, String>>,
-    /// The hold that it captures, by id or by the key it was placed under.
+    /// The hold to capture, by id or by the key it was placed under.
     #[schema(min_length = 1, max_length = 255)]
     pub hold: Option<String>,
 }
 
-/// Usage that is asked about: as it would be reported, without what is not known yet.
+/// Usage to be priced, as it would be reported, without the fields that are not known yet.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"customer": "acme-42", "meter": "call", "quantity": "600", "destination": "+4930123456"}))]
@@ -60,7 +60,7 @@ pub struct PlannedUsage {
     pub customer: String,
     #[schema(min_length = 1, max_length = 128)]
     pub meter: String,
-    /// In the meter's unit. Default: 1 where there is an `amount`.
+    /// In the meter's unit. Default: 1 if there is an `amount`.
     pub quantity: Option<Decimal>,
     pub amount: Option<Decimal>,
     /// Default: now.
@@ -82,7 +82,7 @@ pub struct UsageBatch {
     pub events: Vec<UsageEvent>,
 }
 
-/// One event, or several. A list of events without the object around it is read as well.
+/// One event, or several. A bare list of events is accepted as well.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum UsageReport {
@@ -104,11 +104,11 @@ pub struct CloudEvent {
     pub kind: String,
     /// The customer, unless `data.customer` names one.
     pub subject: Option<String>,
-    /// When it began, unless `data.at` says it.
+    /// Start of the usage, unless `data.at` gives it.
     #[schema(format = DateTime)]
     pub time: Option<String>,
-    /// `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold`; with a `map` whatever
-    /// it names.
+    /// `quantity`, `amount`, `destination`, `origin`, `attributes`, `hold`; with a `map`, whatever
+    /// the map names.
     #[schema(value_type = Option<Object>)]
     pub data: Option<serde_json::Value>,
 }

@@ -18,7 +18,7 @@ pub async fn caught<T>(name: &str, work: impl Future<Output = T>) -> Result<T, P
         .await
         .map_err(|payload| {
             let message = message(&*payload);
-            tracing::error!(task = name, %message, "a background task panicked");
+            tracing::error!(task = name, %message, "background task panicked");
             metrics::counter!("centwise_task_panics_total", "task" => name.to_owned()).increment(1);
             Panicked(message)
         })

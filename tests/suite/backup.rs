@@ -120,7 +120,7 @@ impl Move<'_> {
         assert!(again.contains(" already: restore into "), "{again}");
         let again = refused(&run(&[&["backup", text(self.backup)], self.from].concat()).await);
         assert!(
-            again.contains("is there already: a backup never overwrites anything"),
+            again.contains("already exists: a backup never overwrites anything"),
             "{again}"
         );
     }
@@ -234,7 +234,7 @@ async fn a_damaged_backup_leaves_the_place_empty() {
         let damaged =
             refused(&run(&[args, &[text(&backup), "--data-dir", text(&place)]].concat()).await);
         assert!(
-            damaged.contains("is damaged: database.sqlite.lz4 is not what its checksum says"),
+            damaged.contains("is damaged: database.sqlite.lz4 does not match its checksum"),
             "{damaged}"
         );
     }
@@ -282,7 +282,7 @@ async fn a_backup_of_postgres_under_load_has_everything_acknowledged_before() {
     );
     let nowhere = refused(&run(&["restore", "--check", text(&backup)]).await);
     assert!(
-        nowhere.contains("name a server where a temporary one may be made"),
+        nowhere.contains("specify a server for a temporary one"),
         "{nowhere}"
     );
     restored.remove().await.unwrap();
@@ -349,7 +349,7 @@ async fn a_folder_that_is_missing_is_named() {
     ] {
         let said = refused(&run(&[&["backup", text(&path)], &data_dir[..], more].concat()).await);
         assert!(
-            said.contains(&format!("there is no folder {}", text(&missing))),
+            said.contains(&format!("the directory {} does not exist", text(&missing))),
             "{said}"
         );
     }

@@ -515,7 +515,7 @@ async fn the_containers_run_with_roles_that_are_no_superusers() {
         output.status.success() && said.matches("the books are right").count() == 2,
         "{output:?}"
     );
-    assert!(!errors.contains("second wall"), "{errors}");
+    assert!(!errors.contains("second isolation layer"), "{errors}");
 
     machine.without_backups();
     // The server's role may make no database: the proof says what to grant, and the night has

@@ -139,7 +139,7 @@ async fn what_is_absent_empty_or_right_starts() {
         let run = serve(here, &settings, arguments).await;
         assert_eq!(run.code, None, "{what}: {}", run.errors);
         assert!(
-            !run.errors.contains("means nothing here"),
+            !run.errors.contains("is not known"),
             "{what}: {}",
             run.errors
         );
@@ -306,7 +306,7 @@ async fn a_variable_that_means_nothing_is_named() {
     assert_eq!(run.code, None, "{}", run.errors);
     assert!(
         run.errors
-            .contains("CENTWISE_DATABSE_URL means nothing here (is it CENTWISE_DATABASE_URL?)"),
+            .contains("CENTWISE_DATABSE_URL is not known (did you mean CENTWISE_DATABASE_URL?)"),
         "{}",
         run.errors
     );
@@ -474,7 +474,7 @@ async fn the_place_that_is_typed_counts() {
     assert_eq!(run.code, Some(2), "{}", run.errors);
     assert!(
         run.errors
-            .contains("--data-dir and --database-url each name where the books are"),
+            .contains("--data-dir and --database-url both say where the books are"),
         "{}",
         run.errors
     );
@@ -595,7 +595,7 @@ async fn whatever_the_umask_an_installation_is_its_owners_alone() {
     let run = run(command, directory.path(), &[("PATH", "/usr/bin:/bin")]).await;
     assert_eq!(run.code, None, "{}", run.errors);
     assert!(
-        run.errors.contains("a new, empty installation is made"),
+        run.errors.contains("creating a new, empty installation"),
         "it is announced: {}",
         run.errors
     );

@@ -386,7 +386,7 @@ async fn b_003_a_last_line_that_is_half_there_is_charged_once() {
             .types("ingest Master.csv --format asterisk --zone Europe/Berlin")
             .await;
         assert!(
-            told.contains("0 posted") && told.contains("the last line is not whole yet"),
+            told.contains("0 posted") && told.contains("the last line is not complete yet"),
             "{left}: {told}"
         );
         assert_eq!(balance().await, before, "{left}");

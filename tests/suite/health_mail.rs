@@ -65,7 +65,7 @@ async fn what_was_told_is_kept_in_the_data_directory() {
     assert_eq!(mails.mails().len(), 2);
     let said = said(&looked);
     assert!(
-        said.contains("was sent, and that it was is not kept") && !said.contains("was not sent"),
+        said.contains("was sent, but that could not be recorded") && !said.contains("was not sent"),
         "{said}"
     );
 }

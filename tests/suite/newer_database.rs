@@ -17,7 +17,7 @@ async fn versions_are_shown() {
     let schema = db::schema_version::known();
     let run = crate::moves::centwise(&["--version"]).await;
     let want = format!(
-        "centwise {} (tables of version {schema})\n",
+        "centwise {} (schema version {schema})\n",
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(String::from_utf8(run.stdout).unwrap(), want);

@@ -263,7 +263,7 @@ async fn the_payers_page_says_what_the_books_know(market: Market) {
     let titles = [
         "Not paid yet",
         "Thank you",
-        "Payment under way",
+        "Payment in progress",
         "Payment failed",
         "Payment refunded",
     ];
@@ -308,7 +308,7 @@ async fn the_payers_page_says_what_the_books_know(market: Market) {
     let (_, sepa) = market.page("sepa").await;
     let payment = market.served.stripe.pay(&sepa, &Behaviour::Sepa).unwrap();
     market.served.set_clock("2026-11-20T12:02:00Z");
-    assert_eq!(both(&sepa).await, ("Payment under way", true));
+    assert_eq!(both(&sepa).await, ("Payment in progress", true));
     market.served.stripe.settle(&payment, false);
     market.hear_all().await;
     assert_eq!(both(&sepa).await, ("Payment failed", false));

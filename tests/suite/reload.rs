@@ -57,7 +57,7 @@ impl Reloading {
         let told = async {
             loop {
                 let said = self.said().split_off(before);
-                if let Some(line) = said.lines().find(|line| line.contains("read again")) {
+                if let Some(line) = said.lines().find(|line| line.contains("reloaded")) {
                     return line.to_owned();
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -217,7 +217,8 @@ async fn without_files_a_hangup_changes_nothing() {
     };
     let line = reloading.hangup().await;
     assert!(
-        line.contains("WARN") && line.contains("none lies in a file"),
+        line.contains("WARN")
+            && line.contains("no secret of Stripe or of the mail server is in a file"),
         "{line}"
     );
     assert_eq!(

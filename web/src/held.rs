@@ -23,8 +23,8 @@ impl Held {
             tracing::warn!(
                 backup = %restoration.backup_at(),
                 restored = %restoration.restored_at(),
-                "this database was restored from a backup: payouts, automatic top-ups and \
-                    deliveries are held until `centwise resume`"
+                "database was restored from a backup: payouts, automatic top-ups and deliveries \
+                    are held until `centwise resume`"
             );
         }
         Ok(Self(RwLock::new(restoration)))

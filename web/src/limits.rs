@@ -21,17 +21,18 @@ use tenants::Scope;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
 pub struct LimitSettings {
-    /// Usage events a key may send, per second; so many at once, too, and at least a whole request
-    /// of 10,000.
+    /// Usage events that a key may send per second. The same number is allowed at once, and at
+    /// least a whole request of 10,000.
     #[arg(long, env = "CENTWISE_USAGE_PER_SEC", default_value_t = 1_000_000, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub usage_per_sec: u32,
-    /// Holds, prices and balances a key may ask for, per second; so many at once, too.
+    /// Holds, prices and balances that a key may request per second. The same number is allowed at
+    /// once.
     #[arg(long, env = "CENTWISE_LIVE_PER_SEC", default_value_t = 100_000, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub live_per_sec: u32,
-    /// All other requests of an ordinary key, per minute; so many at once, too.
+    /// All other requests of an ordinary key per minute. The same number is allowed at once.
     #[arg(long, env = "CENTWISE_OTHER_PER_MIN", default_value_t = 60, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub other_per_min: u32,
-    /// All other requests of an administrator's key, per second; so many at once, too.
+    /// All other requests of an administrator's key per second. The same number is allowed at once.
     #[arg(long, env = "CENTWISE_ADMIN_PER_SEC", default_value_t = 60, value_parser = at_least_one::<u32>(), value_name = "N")]
     pub admin_per_sec: u32,
 }

@@ -16,9 +16,9 @@ const PAGE_ROWS_MAX: usize = 1000;
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PageQuery {
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
-    /// Rows of the page: 1 to 1000, 50 unless given.
+    /// Rows per page: 1 to 1000. Default: 50.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
@@ -72,15 +72,15 @@ pub fn period(from: Option<Instant>, until: Option<Instant>) -> Result<Period, A
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PeriodQuery {
-    /// Made then or later.
+    /// Created at or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
     #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
-    /// Rows of the page: 1 to 1000, 50 unless given.
+    /// Rows per page: 1 to 1000. Default: 50.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
@@ -89,11 +89,11 @@ pub struct PeriodQuery {
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct NamedQuery {
-    /// Only what is called exactly so.
+    /// Exact name.
     pub name: Option<String>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
-    /// Rows of the page: 1 to 1000, 50 unless given.
+    /// Rows per page: 1 to 1000. Default: 50.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }

@@ -31,7 +31,7 @@ pub struct ApiProblem {
     pub retry_after_secs: Option<u64>,
 }
 
-/// One mistake of several.
+/// One of several errors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct FieldError {
     #[schema(example = "rates[3].prefixes[0]")]
@@ -47,7 +47,8 @@ fn code_schema() -> Schema {
     let known = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(Code::ALL.iter().map(|code| code.as_str())));
-    let code = AnyOfBuilder::new().description(Some("Stable, for programs. Others may come."));
+    let code =
+        AnyOfBuilder::new().description(Some("Stable, for programs. More codes may be added."));
     code.item(known)
         .item(ObjectBuilder::new().schema_type(Type::String))
         .examples(["invalid_field"])
@@ -67,12 +68,12 @@ pub struct ProblemBody<'a> {
     pub title: &'a str,
     #[schema(example = 422)]
     pub status: u16,
-    /// Stable, for programs. Others may come.
+    /// Stable, for programs. More codes may be added.
     #[schema(schema_with = code_schema)]
     pub code: &'a str,
     #[schema(example = "expected a decimal number, such as \"600\" or \"0.25\"")]
     pub detail: &'a str,
-    /// The field to blame, if it is one.
+    /// The field at fault, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "quantity")]
     pub field: Option<&'a str>,

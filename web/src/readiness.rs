@@ -71,9 +71,9 @@ fn tell(before: Option<&Asked>, now: &Asked) {
         &now.refused,
     ) {
         (None, Some(why)) => {
-            tracing::error!(%why, "the database takes no writes: the server is not ready")
+            tracing::error!(%why, "database does not accept writes: the server is not ready")
         }
-        (Some(_), None) => tracing::info!("the database takes writes again"),
+        (Some(_), None) => tracing::info!("database accepts writes again"),
         _ => {}
     }
 }

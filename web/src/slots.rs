@@ -85,9 +85,8 @@ impl Slots {
         counter!("centwise_connections_refused_total").increment(1);
         if !self.is_full.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                "all connections are in use (--connections-max): those without a key make room, \
-                    further ones are answered for health and \
-                 measures alone"
+                "all connections are in use (--connections-max): connections without a key are \
+                    closed to make room, further ones only get health and metrics"
             );
         }
         match self.oldest_stranger() {

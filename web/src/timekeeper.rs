@@ -72,7 +72,7 @@ pub async fn begin(
     );
     if wall.micros().saturating_sub(last.micros()) / 1_000_000 > STEP_SECS_MAX && last.micros() > 0
     {
-        tracing::warn!(last_batch = %last, now = %wall, "the last batch is more than a day old");
+        tracing::warn!(last_batch = %last, now = %wall, "last batch is more than a day old");
     }
     if last.micros().saturating_sub(wall.micros()) / 1_000_000 > STEP_SECS_MAX {
         clock.expect_time(last);
@@ -81,7 +81,7 @@ pub async fn begin(
     }
     match clock.stepped() {
         Some(step) if accept => {
-            tracing::warn!(books = %step.time, now = %step.wall, "the clock is accepted as it is");
+            tracing::warn!(books = %step.time, now = %step.wall, "clock accepted as it is");
             accept_now(
                 catalog,
                 clock,
@@ -144,7 +144,7 @@ pub async fn watch(app: App, token: CancellationToken) {
     while rounds.next().await {
         match look(&app, process, kept).await {
             Ok(now) => kept = now,
-            Err(error) => tracing::warn!(%error, "the database does not know how the clock stands"),
+            Err(error) => tracing::warn!(%error, "updating the clock state in the database failed"),
         }
     }
 }
@@ -171,13 +171,12 @@ async fn look(
                 return Ok(kept);
             }
             app.clock.accept();
-            tracing::warn!(now = %app.clock.now(), "the clock was accepted as it is: money is \
-                written again");
+            tracing::warn!(now = %app.clock.now(), "clock was accepted as it is: posting resumes");
             Ok(None)
         }
         (None, Some(before)) => {
-            tracing::warn!(now = %app.clock.now(), "the clock goes with the books again: money is \
-                written");
+            tracing::warn!(now = %app.clock.now(), "clock agrees with the books again: posting \
+                resumes");
             if before.process == process {
                 app.catalog.withdraw_clock_step(&before).await?;
             }

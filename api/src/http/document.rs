@@ -12,8 +12,8 @@ use utoipa::openapi::{
 use utoipa::{PartialSchema, ToSchema};
 use web::problem::ProblemBody;
 
-const ABOUT: &str = "Rates metered usage along a chain of sellers and moves the money, exactly \
-    once.\n\n\
+const ABOUT: &str = "Centwise rates metered usage along a chain of sellers and moves the money, \
+    exactly once.\n\n\
     Money is integer minor units with a currency; rates are decimal text; instants are RFC 3339. \
     Your own ids (`external_id`) work wherever a tenant is named. Errors are RFC 9457 problems \
     with a stable `code`.";
@@ -24,28 +24,24 @@ const KEY: &str = "api_key";
 
 /// Refusals that any guarded operation may answer: status, code, when.
 const REFUSALS: &[(u16, Code, &str)] = &[
-    (400, Code::InvalidRequest, "Not well formed"),
+    (400, Code::InvalidRequest, "The request is malformed"),
     (
         401,
         Code::Unauthorized,
-        "No key, or one that is unknown, expired or revoked",
+        "The API key is missing, unknown, expired or revoked",
     ),
     (403, Code::Forbidden, "The key's scope does not allow this"),
-    (
-        404,
-        Code::NotFound,
-        "There is no such thing within the key's subtree",
-    ),
+    (404, Code::NotFound, "Not found within the key's subtree"),
     (422, Code::InvalidField, "A field is not valid"),
     (
         429,
         Code::RateLimited,
-        "A limit is reached; `Retry-After` says how long to wait",
+        "A rate limit is reached; `Retry-After` says how long to wait",
     ),
     (
         500,
         Code::Internal,
-        "Our fault; logged under the request's id",
+        "Internal error, logged under the request's id",
     ),
     (
         503,
@@ -73,13 +69,13 @@ const WRITE_REFUSALS: &[(u16, Code, &str)] = &[
 ];
 /// What else is answered, where the operation does not say it better.
 const SUCCESSES: &[(&str, &str)] = &[
-    ("200", "Done, or what was asked for"),
-    ("201", "Made"),
-    ("202", "Taken: it goes on by itself"),
+    ("200", "Success"),
+    ("201", "Created"),
+    ("202", "Accepted: it continues in the background"),
 ];
 const OPEN_REFUSALS: &[(u16, Code, &str)] = &[
-    (500, Code::Internal, "Our fault"),
-    (503, Code::Unavailable, "The database does not answer"),
+    (500, Code::Internal, "Internal error"),
+    (503, Code::Unavailable, "The database does not respond"),
 ];
 
 pub fn base() -> OpenApi {
@@ -238,7 +234,7 @@ fn idempotency_key(required: bool) -> Parameter {
             Required::False
         })
         .description(Some(
-            "A key of your own: the same key and body give the same answer, another body 409",
+            "Your own key: the same key and body get the same response, another body gets 409",
         ))
         .schema(Some(
             ObjectBuilder::new()

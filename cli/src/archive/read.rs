@@ -39,7 +39,7 @@ impl Backup {
             .and_then(Result::ok)
             .filter(|part| part.path_bytes().as_ref() == MANIFEST.as_bytes());
         let text =
-            small(first.with_context(|| format!("{} is no backup of Centwise", path.display()))?);
+            small(first.with_context(|| format!("{} is not a Centwise backup", path.display()))?);
         let text = text.map_err(|error| damaged(path, &error))?;
         let origin: Origin =
             serde_json::from_slice(&text).map_err(|error| damaged(path, &error))?;
@@ -160,7 +160,7 @@ fn compare(path: &Path, found: &[(String, blake3::Hash)], stated: &[u8]) -> anyh
         if lines.next() != Some(&format!("{}  {name}", hash.to_hex())) {
             return Err(damaged(
                 path,
-                &format!("{name} is not what its checksum says"),
+                &format!("{name} does not match its checksum"),
             ));
         }
     }
@@ -181,7 +181,8 @@ fn ends_early(path: &Path) -> anyhow::Error {
 
 fn newer(path: &Path, program: &str) -> anyhow::Error {
     anyhow!(
-        "{} was made by centwise {program}, newer than this one ({}): restore it with that one",
+        "{} was created by centwise {program}, which is newer than this version ({}): restore it \
+            with that version",
         path.display(),
         env!("CARGO_PKG_VERSION")
     )

@@ -31,7 +31,7 @@ impl Writer {
     pub fn create(path: &Path, manifest: &Manifest) -> anyhow::Result<Self> {
         if path.exists() {
             bail!(
-                "{} is there already: a backup never overwrites anything",
+                "{} already exists: a backup never overwrites anything",
                 path.display()
             );
         }
@@ -46,7 +46,8 @@ impl Writer {
             .prefix(&prefix)
             .suffix(".partial")
             .tempfile_in(directory_of(path));
-        let partial = partial.with_context(|| format!("cannot write beside {}", path.display()))?;
+        let partial = partial
+            .with_context(|| format!("cannot write to the directory of {}", path.display()))?;
         let tar = tar::Builder::new(BufWriter::with_capacity(BUFFER_BYTES, partial));
         let made_at_secs = u64::try_from(manifest.made_at.micros() / 1_000_000).unwrap_or(0);
         let mut writer = Self {

@@ -69,7 +69,7 @@ pub fn posted_cents(answer: &[u8]) -> anyhow::Result<i64> {
 }
 
 fn account(answer: &[u8]) -> anyhow::Result<Account> {
-    serde_json::from_slice(answer).context("the server's answer is not a balance")
+    serde_json::from_slice(answer).context("the server's response is not a balance")
 }
 
 /// Reads every balance there is to read.

@@ -25,19 +25,17 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const METHOD: &str = "Closed loop: each connection sends its next request when the last one is \
-    answered. A server that stalls
-is then asked less often, and its stall counts once: fair for throughput, kind to latencies.
-Open loop (--rate): requests are due at fixed instants, whatever the server does, and latency \
-counts from
-the due instant, also for those that wait for a free connection or are never sent. No stall is \
-forgiven
-(this is what leaves out coordinated omission). Measure latencies so, at a rate below the closed \
-loop's.
+const METHOD: &str = "\
+Closed loop: each connection sends its next request when the previous one has been answered. A
+server that stalls receives fewer requests, and its stall counts only once: fair for throughput,
+flattering for latencies.
+Open loop (--rate): requests are due at fixed times, whatever the server does, and latency counts
+from the due time, also for requests that wait for a free connection or are never sent. Every stall
+counts in full (coordinated omission would hide it). Measure latencies this way, at a rate below
+that of the closed loop.
 
-The load generator takes its cores from the server: its processor time is printed beside the \
-server's.
-Afterwards every balance is compared with the sum of what was answered; a difference is exit code \
+The load generator shares the cores with the server: its CPU time is printed next to the server's.
+Afterwards every balance is compared with the sum of the responses; a difference gives exit code
 1.";
 
 /// Measure throughput and latency, and check the books afterwards
@@ -53,52 +51,52 @@ pub struct Args {
     /// Stop after this many seconds [default: 60, unless --events is given]
     #[arg(long, value_name = "SECONDS")]
     duration: Option<u64>,
-    /// Run so long before anything is measured [default: 2, and no more than a tenth of --events]
+    /// Warm-up before measuring [default: 2, but at most a tenth of --events]
     #[arg(long, value_name = "SECONDS")]
     warm_up: Option<u64>,
-    /// Open loop: so many events per second are due, whatever the server does [default: closed
-    /// loop]
+    /// Open loop: send this many events per second regardless of the server's responses [default:
+    /// closed loop]
     #[arg(long, value_name = "EVENTS_PER_S", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rate: Option<u64>,
     /// Events per request
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     batch: u64,
-    /// Connections, each with one request under way [default: 16; single, authorize, balance: 64]
+    /// Connections, each with one request at a time [default: 16; single, authorize, balance: 64]
     #[arg(long, value_name = "N")]
     connections: Option<usize>,
-    /// Prefixes of the generated deck [default: 36000; rate: 300000]
+    /// Prefixes in the generated deck [default: 36000; rate: 300000]
     #[arg(long, value_name = "N")]
     deck: Option<usize>,
-    /// Customers, under a hundredth as many resellers
+    /// Customers; there are a hundredth as many resellers
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     tenants: usize,
-    /// Draw customers by Zipf's law: the k-th largest uses in proportion to 1/k^S [default: all use
-    /// alike]
+    /// Draw customers by Zipf's law: usage of the k-th largest is proportional to 1/k^S [default:
+    /// equal usage]
     #[arg(long, value_name = "S")]
     zipf: Option<f64>,
-    /// Ids of events: ordered by time, or random
+    /// Event ids: ordered by time, or random
     #[arg(long, value_enum, default_value_t = Ids::V7)]
     ids: Ids,
-    /// Whether a batch holds the customers of one reseller or of all
+    /// Whether a batch contains customers of one reseller or of all resellers
     #[arg(long, value_enum, default_value_t = Mix::Mixed)]
     mix: Mix,
-    /// Events stored before the measured ones
+    /// Events stored before the measurement
     #[arg(long, value_name = "N", default_value_t = 0)]
     preload: u64,
-    /// Write events, seconds, events/s, p99 and memory of each step of the measurement to a CSV
+    /// Write events, seconds, events/s, p99 and memory for each step of the measurement to a CSV
     /// file
     #[arg(long, value_name = "FILE")]
     series: Option<PathBuf>,
-    /// Events of one step of --series
+    /// Events per step of --series
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     series_step: u64,
     /// Database to fill and use; prints an admin key for --url [default: a temporary one in the
     /// current directory]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
-    /// Use a running server instead of starting one (with --key). It must run on a database that
-    /// `bench --database-url`, with the same --tenants and --deck, has filled before (and has
-    /// printed a key for)
+    /// Use a running server instead of starting one (with --key). Its database must have been
+    /// filled by `bench --database-url` with the same --tenants and --deck, which also printed the
+    /// key
     #[arg(
         long,
         value_name = "URL",
@@ -109,7 +107,7 @@ pub struct Args {
     /// Admin key for --url
     #[arg(long, value_name = "KEY", env = "CENTWISE_KEY", hide_env_values = true)]
     key: Option<String>,
-    /// One JSON object instead of a table
+    /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
 }
@@ -192,7 +190,7 @@ impl Args {
         ];
         match given.iter().find(|(_, given)| *given) {
             Some((option, _)) => bail!(
-                "{option} is for the benchmarks that ask a server: `bench rate` prices in this \
+                "{option} is only for benchmarks against a server: `bench rate` prices in this \
                     process"
             ),
             None => Ok(()),

@@ -125,9 +125,9 @@ impl Report {
             }
         }
         let checked = if self.checked {
-            "the books say what was answered"
+            "the books match the responses"
         } else {
-            "WRONG: the books differ from what was answered"
+            "WRONG: the books differ from the responses"
         };
         writeln!(out, "\nchecked: {checked}")
     }

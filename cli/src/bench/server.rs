@@ -93,7 +93,7 @@ fn temporary() -> anyhow::Result<TempDir> {
     tempfile::Builder::new()
         .prefix("centwise-bench-")
         .tempdir_in(&here)
-        .with_context(|| format!("cannot make a directory in {}", here.display()))
+        .with_context(|| format!("cannot create a directory in {}", here.display()))
 }
 
 /// On threads of its own, so that nothing keeps the database open afterwards.
@@ -102,7 +102,7 @@ async fn seed(config: Config, deck: &Deck, people: People) -> anyhow::Result<Str
         let seeding = scope.spawn(|| crate::runtime()?.block_on(seed::seed(&config, deck, people)));
         seeding
             .join()
-            .unwrap_or_else(|_| bail!("the benchmark's tenants were not made"))
+            .unwrap_or_else(|_| bail!("the benchmark's tenants were not created"))
     })
 }
 
@@ -131,5 +131,5 @@ async fn spawn(database_url: &str) -> anyhow::Result<(Child, String)> {
             return Ok((child, url.to_owned()));
         }
     }
-    bail!("the server ended before it listened; its log above says why")
+    bail!("the server ended before it was listening; its log is above")
 }

@@ -67,7 +67,7 @@ async fn bench(args: &Args) -> anyhow::Result<Report> {
         tracing::error!(
             answered = bench.answered.platform,
             standing = standing.platform,
-            "the books differ from what was answered"
+            "books differ from the responses"
         );
     }
     let report = bench.report(measured, rss_mb, checked);
@@ -296,11 +296,10 @@ fn unfilled(args: &Args) -> String {
     match &args.url {
         None => kept.to_owned(),
         Some(url) => format!(
-            "{kept} at {url}; a server given by --url must run on a database that this command \
-                has filled: \
-             `centwise bench single --events 1 --tenants {tenants} --deck {deck} --database-url \
-             DIR` (it prints a key), then `centwise serve --database-url DIR` \
-             with limits above the load (--usage-per-sec, --live-per-sec)"
+            "{kept} at {url}; the server at --url must run on a database filled by this command: \
+                `centwise bench single --events 1 --tenants {tenants} --deck {deck} --database-url \
+                DIR` (it prints a key), then `centwise serve --database-url DIR` with limits above \
+                the load (--usage-per-sec, --live-per-sec)"
         ),
     }
 }

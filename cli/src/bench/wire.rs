@@ -121,7 +121,7 @@ impl Wire {
             let read = self.stream.read_buf(&mut self.buffer).await?;
             ensure!(
                 read > 0,
-                "the server closed the connection in the middle of an answer"
+                "the server closed the connection in the middle of a response"
             );
             match parse(&self.buffer)? {
                 Parsed::Whole(answer) => return Ok(answer),
@@ -129,7 +129,7 @@ impl Wire {
             }
             ensure!(
                 self.buffer.len() + more <= ANSWER_BYTES_MAX,
-                "an answer of more than {ANSWER_BYTES_MAX} bytes"
+                "the response has more than {ANSWER_BYTES_MAX} bytes"
             );
         }
     }
@@ -224,7 +224,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Parsed> {
     let mut head = httparse::Response::new(&mut headers);
     let httparse::Status::Complete(start) = head
         .parse(bytes)
-        .context("the server's answer is not HTTP/1.1")?
+        .context("the server's response is not HTTP/1.1")?
     else {
         return Ok(Parsed::Lacks(1));
     };
@@ -251,11 +251,14 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Parsed> {
         let length: usize = match value("content-length") {
             Some(text) => text
                 .parse()
-                .context("the answer's content-length is no number")?,
+                .context("the response's content-length is not a number")?,
             None if answer.status == 204 => 0,
-            None => bail!("the answer says neither its length nor that it is chunked"),
+            None => bail!("the response has neither a content-length nor chunked encoding"),
         };
-        ensure!(length <= ANSWER_BYTES_MAX, "an answer of {length} bytes");
+        ensure!(
+            length <= ANSWER_BYTES_MAX,
+            "the response has {length} bytes"
+        );
         answer.body.push(start..start + length);
         start + length
     };
@@ -264,7 +267,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Parsed> {
     }
     ensure!(
         bytes.len() == end,
-        "{} bytes more than one answer",
+        "{} bytes after the end of the response",
         bytes.len() - end
     );
     Ok(Parsed::Whole(answer))
@@ -280,20 +283,20 @@ fn chunks(
     loop {
         let line = bytes.get(at..).unwrap_or_default();
         let Ok(size) = httparse::parse_chunk_size(line) else {
-            bail!("a chunk's size is not readable")
+            bail!("the size of a chunk cannot be read")
         };
         let httparse::Status::Complete((digits, size)) = size else {
             return Ok(Err(1));
         };
         let (start, size) = (at + digits, usize::try_from(size)?);
-        ensure!(size <= ANSWER_BYTES_MAX, "a chunk of {size} bytes");
+        ensure!(size <= ANSWER_BYTES_MAX, "a chunk has {size} bytes");
         at = start + size + CRLF;
         if bytes.len() < at {
             return Ok(Err(at - bytes.len()));
         }
         ensure!(
             &bytes[at - CRLF..at] == b"\r\n",
-            "a chunk does not end where it says"
+            "a chunk does not end where its size says"
         );
         if size == 0 {
             return Ok(Ok(at));

@@ -58,7 +58,7 @@ impl Work for Ingest {
         });
         ensure!(
             sound,
-            "an event was not posted, or its parts do not sum to its debit: {}",
+            "an event was not posted, or its splits do not add up to its debit: {}",
             excerpt(answer)
         );
         Ok(())
@@ -114,7 +114,7 @@ impl Work for Authorize {
             .ask(&Ask::post(HOLDS_PATH, JSON, &self.body).keyed(&self.key))
             .await?;
         let Placed { id } =
-            serde_json::from_slice(placed).context("the server's answer is not a hold")?;
+            serde_json::from_slice(placed).context("the server's response is not a hold")?;
         let path = format!("{HOLDS_PATH}/{id}/release");
         self.key.push_str("-r");
         wire.ask(&Ask::post(&path, JSON, b"{}").keyed(&self.key))
@@ -161,7 +161,7 @@ impl Work for Balance {
             .get(self.customer)
             .context("a customer that does not exist")?;
         if got != *want {
-            bail!("{} answers {got} cents, {want} are right", self.path);
+            bail!("{} returned {got} cents, expected {want}", self.path);
         }
         Ok(())
     }

@@ -30,12 +30,12 @@ const POLL: Duration = Duration::from_secs(1);
 /// How long a server that does not answer is left alone.
 const RETRY: Duration = Duration::from_secs(5);
 /// What helps where a file cannot be read piece by piece.
-const WITHOUT_FOLLOW: &str = "give the same command without --follow, as often as you like (what \
-    was posted before is not charged again)";
+const WITHOUT_FOLLOW: &str = "run the same command without --follow, as often as you like (events \
+    that were posted before are not charged again)";
 
 pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
     if !args.target.is_of_a_server() {
-        bail!("--follow sends to a running server: name it by --url and --key");
+        bail!("--follow sends to a running server: specify it with --url and --key");
     }
     let session = Session::open(&args.target).await?;
     let kept_in = args
@@ -56,7 +56,7 @@ pub async fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Summary> {
     };
     check_meter(args, &mut follower.connection).await?;
     if !args.once && !args.file.exists() {
-        tracing::warn!("{} does not exist: it is waited for", args.file.display());
+        tracing::warn!("{} does not exist yet: waiting for it", args.file.display());
     }
     let mut stop = std::pin::pin!(stopped());
     loop {
@@ -171,7 +171,7 @@ impl Follower<'_> {
                 let path = packed.path.display();
                 self.not_sent(
                     &format!(
-                        "{path} was written to before it was compressed, and the file that it was"
+                        "{path} was written to before it was compressed, and the uncompressed file"
                     ),
                     &place,
                     out,
@@ -358,7 +358,7 @@ impl Follower<'_> {
                 self.summary.files_not_found += 1;
                 writeln!(
                     out,
-                    "{} is compressed and was not read: unpack it and send it by itself",
+                    "{} is compressed and was not read: decompress it and send it separately",
                     other.path.display()
                 )?;
             } else {
@@ -378,7 +378,7 @@ impl Follower<'_> {
         self.summary.files_not_found += 1;
         writeln!(
             out,
-            "{what} is not beside it: what it had behind byte {} (line {}) was not sent",
+            "{what} is not in the same directory: its content after byte {} (line {}) was not sent",
             place.offset, place.lines
         )?;
         Ok(out.flush()?)
@@ -414,9 +414,8 @@ impl Follower<'_> {
         self.check_bytes(if titles.is_empty() { &piece } else { &titles })?;
         if matches!(reading, Reading::FreeswitchJson(_)) {
             bail!(
-                "{} has mod_json_cdr's records, which --follow does not read: {WITHOUT_FOLLOW}, \
-                    or let the switch post each record to \
-                 /v1/ingest/freeswitch by itself",
+                "{} has mod_json_cdr records, which --follow does not read: {WITHOUT_FOLLOW}, or \
+                    have the switch post each record to /v1/ingest/freeswitch directly",
                 self.args.file.display()
             );
         }
@@ -470,7 +469,7 @@ impl Follower<'_> {
         })
         .with_context(|| {
             format!(
-                "{} was not sent from line {} on",
+                "{} was not sent from line {} onwards",
                 path.display(),
                 place.lines + 1
             )
@@ -497,8 +496,8 @@ impl Follower<'_> {
         let is_changed = was_read && self.position.read_as.as_ref() != Some(&self.reads_as);
         if is_changed && !is_taken {
             bail!(
-                "{} in {}, which is all: the options are not those by which the rows before were \
-                    read, and the position is where it was",
+                "{} in {}, and nothing else was read: the options differ from those used for the \
+                    previous rows, and the position is unchanged",
                 self.summary
                     .lately_refused()
                     .or_else(|| self.summary.lately_kept())
@@ -522,7 +521,7 @@ impl Follower<'_> {
         if formats::sheet::has_only_returns(first) {
             bail!(
                 "the lines of {file} end with a carriage return alone, which --follow does not \
-                    read: {WITHOUT_FOLLOW}"
+                    support: {WITHOUT_FOLLOW}"
             );
         }
         Ok(())
@@ -538,9 +537,9 @@ impl Follower<'_> {
     ) -> anyhow::Result<()> {
         let (line, path) = (source.place.lines + 1, source.path.display());
         let detail = format!(
-            "{path} was rotated and ends in the middle of a line: it may be cut, and was not \
-                sent; if it is whole, send it by \
-             `centwise ingest {path} --whole`: nothing is posted twice"
+            "{path} was rotated and ends in the middle of a line: it may be cut off and was not \
+                sent; if it is complete, send it with `centwise ingest {path} --whole`: nothing is \
+                posted twice"
         );
         self.summary.rows += 1;
         let texts = Texts::new(&source.path, Cow::Borrowed(rest), line, &[]);
@@ -558,15 +557,15 @@ impl Follower<'_> {
     fn tell(&mut self, path: &Path) {
         if let Some(refused) = self.summary.lately_refused() {
             tracing::warn!(
-                "{}: {refused}; each with its text in {}.refused.ndjson",
+                "{}: {refused}; {}.refused.ndjson has the text of each",
                 path.display(),
                 self.args.file.display()
             );
         }
         if let Some(kept) = self.summary.lately_kept() {
             tracing::warn!(
-                "{}: {kept}; GET /v1/usage-events/unrated says what each lacks, POST \
-                    /v1/usage-events/rate-again prices them then",
+                "{}: {kept}; GET /v1/usage-events/unrated shows what each lacks, then POST \
+                    /v1/usage-events/rate-again prices them",
                 path.display()
             );
         }
@@ -626,8 +625,8 @@ fn tell_of_older_files(args: &Args, kept_in: &Path, out: &mut impl Write) -> any
         let names = older.join(", ");
         writeln!(
             out,
-            "{} is followed from now on; files from before are not sent: {names} (send them by \
-                `centwise ingest`)",
+            "following {} from now on; older files are not sent: {names} (send them with `centwise \
+                ingest`)",
             args.file.display()
         )?;
     }
@@ -637,7 +636,7 @@ fn tell_of_older_files(args: &Args, kept_in: &Path, out: &mut impl Write) -> any
 /// `None`: there is no such file at the moment.
 fn open(path: &Path) -> anyhow::Result<Option<File>> {
     if path.is_dir() {
-        bail!("{} is a directory: name the file in it", path.display());
+        bail!("{} is a directory: specify the file in it", path.display());
     }
     match File::open(path) {
         Ok(file) => Ok(Some(file)),

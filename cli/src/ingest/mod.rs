@@ -33,43 +33,43 @@ pub(super) use texts::Texts;
 /// Send a usage file: NDJSON, CSV, or the call records of FreeSWITCH or Asterisk
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit code 1: rows were refused (each with its line, why, and its text: \
-        FILE.refused.ndjson), or a file was not found."
+    after_help = "Exit code 1: rows were refused (FILE.refused.ndjson has the line, reason and \
+        text of each), or a file was not found."
 )]
 pub struct Args {
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// freeswitch: JSON (mod_json_cdr), or CSV (mod_cdr_csv, "example" template) if the file is not
-    /// JSON
+    /// Format of the file. freeswitch: JSON (mod_json_cdr), or CSV (mod_cdr_csv, "example"
+    /// template) if the file is not JSON
     #[arg(long, value_enum)]
     format: Format,
-    /// IANA zone of times without one, such as Europe/Berlin
+    /// IANA zone for times without a zone, such as Europe/Berlin
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// How to read the file: csv: its column map; freeswitch, asterisk: options (meter, source,
+    /// How to read the file. csv: its column map; freeswitch, asterisk: options (meter, source,
     /// seconds, columns …)
     #[arg(long, value_name = "MAP.json")]
     map: Option<PathBuf>,
-    /// Variable or column that names the customer; several (accountcode,peeraccount, or --customer
-    /// once for each): the first that is not empty [default: accountcode]
+    /// Variable or column that names the customer. Of several (accountcode,peeraccount, or repeated
+    /// --customer), the first non-empty one counts [default: accountcode]
     #[arg(long, value_name = "NAME")]
     customer: Vec<String>,
-    /// Go on with what is appended to the file, also after it was rotated or truncated, from where
-    /// the last run ended
+    /// Continue from where the last run ended and follow lines appended to the file, also after
+    /// rotation or truncation
     #[arg(long)]
     follow: bool,
-    /// With --follow: end once everything is sent that is there now
+    /// With --follow: exit once everything currently in the file has been sent
     #[arg(long, requires = "follow")]
     once: bool,
-    /// With --follow: where the position in the file is kept [default: FILE.position.json]
+    /// With --follow: file that stores the position [default: FILE.position.json]
     #[arg(long, value_name = "PATH", requires = "follow")]
     position: Option<PathBuf>,
-    /// The file is finished: its last line counts although no line feed ends it
+    /// The file is complete: send its last line even without a line feed at its end
     #[arg(long, conflicts_with = "follow")]
     whole: bool,
     #[command(flatten)]
     target: Target,
-    /// The summary as one JSON object
+    /// Print the summary as one JSON object
     #[arg(long)]
     json: bool,
 }

@@ -41,19 +41,19 @@ pub fn check_first(file: &Path, rows: &[Row], changed: bool) -> anyhow::Result<(
         .map(|(code, count)| format!("{count} {code}"))
         .collect();
     let helps = match (first.code, first.field.as_deref()) {
-        (Code::ZoneRequired, _) => "--zone states the zone of times without one",
+        (Code::ZoneRequired, _) => "--zone sets the zone of times without one",
         (_, Some("customer")) => "--customer names the column or variable of the customer",
-        _ => "--format says what wrote the file, --map which columns or variables it has",
+        _ => "--format tells which program wrote the file, --map which columns or variables it has",
     };
     let which = if changed { "no new row" } else { "no row" };
     let since = if changed {
-        " (the options are not those by which the rows before were read)"
+        " (the options differ from those used for the previous rows)"
     } else {
         ""
     };
     bail!(
-        "{which} of {} can be read ({}), so nothing was sent, and the position is where it was: \
-            line {line}: {}; {helps}{since}",
+        "{which} of {} can be read ({}), so nothing was sent, and the position is unchanged: line \
+            {line}: {}; {helps}{since}",
         file.display(),
         counts.join(", "),
         first.detail

@@ -137,8 +137,7 @@ impl Position {
                 let what = if text.trim_ascii().is_empty() {
                     "is empty"
                 } else {
-                    "is no position \
-                    of a followed file, or half of one"
+                    "is not the position of a followed file, or is incomplete"
                 };
                 anyhow!(
                     "{} {what}: remove it to send the file from its beginning, nothing is \
@@ -167,7 +166,7 @@ impl Position {
         };
         write().with_context(|| {
             format!(
-                "cannot write {} (--position names another place)",
+                "cannot write {} (--position sets another path)",
                 path.display()
             )
         })

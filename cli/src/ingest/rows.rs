@@ -30,7 +30,7 @@ impl Reading {
         let map = map.transpose()?;
         if let Some(kind) = sheet::without_rows(file) {
             bail!(
-                "{} is {kind}, not rows of text: unpack it or save it as CSV, and send that",
+                "{} is {kind}, not rows of text: decompress it or save it as CSV, and send that",
                 args.file.display()
             );
         }
@@ -247,7 +247,7 @@ fn column_map(args: &Args, map: Option<&[u8]>, file: &[u8]) -> anyhow::Result<Co
     }
     if args.customer.len() > 1 {
         bail!(
-            "--customer is given {} times: a file of --format csv has one column of customers",
+            "--customer is given {} times: with --format csv, a file has one customer column",
             args.customer.len()
         );
     }

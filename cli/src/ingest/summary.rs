@@ -263,7 +263,7 @@ impl Summary {
         if self.partly_rated > 0 {
             writeln!(
                 out,
-                "besides them {} partly rated: charged on their upper links, and kept for the \
+                "in addition, {} partly rated: charged on their upper links and kept for the \
                     others",
                 self.partly_rated
             )?;
@@ -279,44 +279,42 @@ impl Summary {
 
     fn write_rest(&self, out: &mut impl Write) -> anyhow::Result<()> {
         if let Some(file) = &self.refused_file {
-            writeln!(out, "the refused rows and why: {}", file.display())?;
+            writeln!(out, "refused rows and reasons: {}", file.display())?;
         }
         if self.unrated + self.partly_rated > 0 {
             writeln!(
                 out,
-                "unrated events are kept: once the card or the customer is there, POST \
+                "unrated events are kept: once the card or the customer exists, POST \
                     /v1/usage-events/rate-again prices them"
             )?;
         }
         if self.unfinished > 0 {
             writeln!(
                 out,
-                "the last line is not whole yet (no line feed ends it, or a quote is open): it is \
-                    left for the next run; --whole says that the file is finished"
+                "the last line is not complete yet (it has no line feed, or a quote is open): it \
+                    is left for the next run; use --whole if the file is complete"
             )?;
         }
         if self.no_file {
             writeln!(
                 out,
-                "the file does not exist, and no file that it was before is beside it: nothing \
-                    was sent"
+                "the file does not exist, and no rotated file is in its directory: nothing was sent"
             )?;
         }
         if self.legs_elsewhere > 0 {
             let rows = counted(self.legs_elsewhere, "row");
             writeln!(
                 out,
-                "{rows} of calls whose other leg (bleg_uuid) has no row in this file: where the \
-                    switch writes a row for both legs, send them \
-                 in one file or by --follow; in two files, sent one by one, each is charged. With \
-                 a column direction in the switch's \
-                 template the second leg is known by itself"
+                "{rows} of calls whose other leg (bleg_uuid) has no row in this file: if the \
+                    switch writes a row for each leg, send both in one file or with --follow; in \
+                    two files sent separately, both legs are charged. With a column direction in \
+                    the switch's template, the second leg is recognized automatically"
             )?;
         }
         if self.files_not_found > 0 {
             writeln!(
                 out,
-                "a rotated file was not found: send it by itself with `centwise ingest`, nothing \
+                "a rotated file was not found: send it separately with `centwise ingest`, nothing \
                     is posted twice"
             )?;
         }

@@ -162,7 +162,7 @@ impl PaymentService {
 
     fn log_failed(&self, done: Result<(), Problem>) {
         if let Err(problem) = done {
-            tracing::warn!(%problem, "an automatic top-up waits");
+            tracing::warn!(%problem, "automatic top-up failed; retrying later");
         }
     }
 
@@ -487,7 +487,8 @@ impl PaymentService {
                 Err(problem)
             }
             Err(problem) => {
-                tracing::warn!(%problem, "no page could be made in place of an automatic top-up");
+                tracing::warn!(%problem, "creating a payment page for a failed automatic top-up \
+                    failed");
                 Ok(None)
             }
         }

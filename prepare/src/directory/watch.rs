@@ -26,7 +26,7 @@ pub(super) async fn go_on(inner: &Inner, token: CancellationToken) {
             // that number.
             Err(error) => {
                 last = None;
-                tracing::warn!(%error, "cannot ask whether records have changed");
+                tracing::warn!(%error, "checking for changed records failed");
             }
         }
     }

@@ -130,7 +130,7 @@ impl Client {
             let Some(pause) = pauses.next() else {
                 return Err(ProviderError::Unknown(why));
             };
-            tracing::debug!(%why, "Stripe is asked again");
+            tracing::debug!(%why, "retrying Stripe request");
             last = Some(why);
             tokio::time::sleep(pause).await;
         }

@@ -45,7 +45,7 @@ impl From<ProviderError> for ApiProblem {
             | ProviderError::NotFound
             | ProviderError::Uncountable(_) => Self::new(Code::ProviderRefused, error.to_string()),
             ProviderError::Unknown(_) | ProviderError::NotSent(_) | ProviderError::Unauthorized => {
-                tracing::warn!(%error, "the payment provider did not do what was asked");
+                tracing::warn!(%error, "payment provider request failed");
                 let mut refused = Self::new(
                     Code::ProviderUnavailable,
                     "the same request may be sent again",

@@ -24,7 +24,7 @@ pub struct ApiKeyBody {
     pub id: String,
     #[schema(example = "switch in Frankfurt")]
     pub name: String,
-    /// External id of the top of the subtree that the key sees.
+    /// External id of the tenant at the top of the subtree that the key can see.
     #[schema(example = "muster-telecom")]
     pub tenant: String,
     #[schema(value_type = words::Scope, example = "usage_write")]
@@ -37,18 +37,18 @@ pub struct ApiKeyBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub revoked_at: Option<String>,
-    /// The key whose holder made it.
+    /// The key that was used to create this one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "key_0dks8xn2a4m1b")]
     pub made_by: Option<String>,
-    /// To the minute.
+    /// Time of the last use, to the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub last_used_at: Option<String>,
-    /// Only in the answer that revokes it: keys that it made and that are still valid.
+    /// Only in the response that revokes it: keys that were created with it and are still valid.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub made_valid: Vec<String>,
-    /// Only in the answer that creates the key. Keep it: it cannot be shown again.
+    /// Only in the response that creates the key. Store it: it cannot be shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "cw_…")]
     pub secret: Option<String>,
@@ -62,7 +62,7 @@ pub struct NewApiKeyBody {
     /// `platform_admin`, `tenant_admin`, `tenant_read`, `usage_write` or `metrics_read`.
     #[schema(value_type = words::Scope, example = "usage_write")]
     pub scope: Scope,
-    /// The top of the subtree it will see. Default: the key's own tenant.
+    /// Tenant at the top of the subtree that the new key can see. Default: the key's own tenant.
     pub tenant: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<Instant>,
@@ -91,9 +91,9 @@ async fn shown(app: &App, key: &ApiKey, secret: Option<String>) -> Result<ApiKey
     })
 }
 
-/// Make a key; its secret is in this answer and nowhere else
+/// Create a key; its secret is shown only in this response
 ///
-/// `Idempotency-Key` is not used here: an answer with a secret is never kept.
+/// `Idempotency-Key` is not used here: a response with a secret is never stored.
 #[utoipa::path(post, path = "/v1/api-keys", tag = "api-keys", request_body = NewApiKeyBody, responses((status = 201, body = ApiKeyBody)))]
 pub async fn create_api_key(
     State(app): State<App>,
@@ -133,7 +133,7 @@ pub async fn create_api_key(
     Ok(Done::created(shown(&app, &made, Some(secret)).await?))
 }
 
-/// List keys of the key's own subtree
+/// List the keys of the key's own subtree
 #[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(NamedQuery), responses((status = 200, body = List<ApiKeyBody>)))]
 pub async fn list_api_keys(
     State(app): State<App>,
@@ -163,9 +163,10 @@ pub async fn list_api_keys(
     Ok(Json(page.await?))
 }
 
-/// Revoke a key, at once
+/// Revoke a key immediately
 ///
-/// The answer names the keys that it made and that are still valid: whoever had it may have them.
+/// The response names the keys that were created with it and are still valid: anyone who had it may
+/// hold them.
 #[utoipa::path(post, path = "/v1/api-keys/{key}/revoke", tag = "api-keys", params(("key" = String, Path, description = "`key_…`")),
     responses((status = 200, body = ApiKeyBody)))]
 pub async fn revoke_api_key(

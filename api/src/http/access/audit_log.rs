@@ -13,13 +13,14 @@ use web::problem::ApiProblem;
 use web::query::Query;
 use web::state::App;
 
-/// One change.
+/// One change in the audit log.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AuditEntry)]
 pub struct AuditBody {
     #[schema(format = DateTime)]
     pub at: String,
-    /// `key_…`; absent: the server itself, or somebody above, whose reason is not shown either.
+    /// `key_…`. Absent: the server made the change, or a tenant above did; in the latter case the
+    /// reason is not shown either.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key: Option<String>,
     /// External id of the tenant whose record was changed.
@@ -69,20 +70,20 @@ async fn shown(app: &App, access: &Access, entry: AuditEntry) -> Result<AuditBod
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
-    /// Done with this key: `key_…`.
+    /// Changes made with this key: `key_…`.
     pub key: Option<String>,
-    /// About this tenant's own records; external id or `ten_…`.
+    /// Changes to this tenant's own records; external id or `ten_…`.
     pub tenant: Option<String>,
-    /// Such as `agreement` or `api_key`; an unknown one is refused with those there are.
+    /// Such as `agreement` or `api_key`. The refusal of an unknown one lists those that exist.
     pub resource: Option<String>,
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
     #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
-    /// Rows of the page: 1 to 1000, 50 unless given.
+    /// Rows per page: 1 to 1000. Default: 50.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }

@@ -25,7 +25,8 @@ use web::turns;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AccountsQuery {
-    /// Whose direct buyers: external id or `ten_…`. Default: the key's own tenant.
+    /// Seller whose direct buyers are listed: external id or `ten_…`. Default: the key's own
+    /// tenant.
     pub seller: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
@@ -36,8 +37,8 @@ pub struct AccountsQuery {
 #[derive(Debug, Clone, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct AccountQuery {
-    /// `balance` or `book` (default: what the tenant pays with), or `income`; of a root, for
-    /// platform keys: `revenue` or `external`.
+    /// `balance` or `book` (default: the one that the tenant pays with), or `income`; for a root,
+    /// with platform keys: `revenue` or `external`.
     #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     /// ISO 4217. Default: the currency of the tenant's agreement.
@@ -50,7 +51,7 @@ pub struct EntriesQuery {
     #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     pub currency: Option<String>,
-    /// By the time of posting, inclusive.
+    /// By time of posting, inclusive.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
@@ -67,7 +68,7 @@ pub struct StatementQuery {
     #[param(value_type = Option<words::AccountKind>, inline)]
     pub account: Option<String>,
     pub currency: Option<String>,
-    /// By the time of posting, inclusive.
+    /// By time of posting, inclusive.
     #[param(value_type = String, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Instant,
     /// Exclusive. Default: now.
@@ -75,10 +76,10 @@ pub struct StatementQuery {
     pub until: Option<Instant>,
 }
 
-/// List what the direct buyers of a seller have or owe
+/// List the balances of a seller's direct buyers
 ///
-/// What each pays with, in the currency of its agreement: below zero it owes. Buyers that never had
-/// an agreement are left out.
+/// The account that each buyer pays with, in the currency of its agreement; a negative amount is
+/// owed. Buyers that never had an agreement are omitted.
 #[utoipa::path(get, path = "/v1/accounts", tag = "accounts", params(AccountsQuery), responses((status = 200, body = List<AccountBody>)))]
 pub async fn list_accounts(
     State(app): State<App>,

@@ -18,7 +18,7 @@ use web::problem::{ApiProblem, at_field};
 use web::state::App;
 use web::write::Write;
 
-/// A correction of a balance by hand.
+/// A manual correction of a balance.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"tenant": "acme-42", "cents": -250, "currency": "EUR", "reason": "goodwill taken back"}))]
@@ -27,16 +27,16 @@ pub struct NewAdjustment {
     pub tenant: String,
     /// Minor units: positive credits the balance, negative debits it.
     pub cents: i64,
-    /// Default: of the tenant's agreement.
+    /// Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
-    /// `balance` or `book`. Default: what the tenant pays with by its agreement in force. The
-    /// platform's operator may take what is left in the other towards 0.
+    /// `balance` or `book`. Default: the account that the tenant pays with under its agreement in
+    /// force. The platform's operator may also move the remainder of the other account towards 0.
     #[schema(example = "balance")]
     pub account: Option<PayingAccount>,
     pub reason: String,
 }
 
-/// What moved.
+/// Result of a movement of money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = MoneyMoved)]
 pub struct MoneyBody {
@@ -50,7 +50,7 @@ pub struct MoneyBody {
     pub cents: i64,
     #[schema(example = 5000)]
     pub balance_cents: i64,
-    /// The same request had been carried out before; nothing moved now.
+    /// Whether the same request had been carried out before, so that nothing moved now.
     pub duplicate: bool,
 }
 
@@ -269,11 +269,11 @@ fn change(tenant: &Tenant, asked: &NewMove, answer: &MoneyAnswer) -> Change {
     }
 }
 
-/// Adjust a balance by hand, with a reason
+/// Adjust a balance manually, with a reason
 ///
 /// `Idempotency-Key` is required.
 #[utoipa::path(post, path = "/v1/adjustments", tag = "money", request_body = NewAdjustment,
-    responses((status = 201, body = MoneyBody), (status = 200, body = MoneyBody, description = "Carried out before")))]
+    responses((status = 201, body = MoneyBody), (status = 200, body = MoneyBody, description = "Already carried out before")))]
 pub async fn create_adjustment(
     State(app): State<App>,
     key: MayWrite,

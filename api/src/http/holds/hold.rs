@@ -22,28 +22,28 @@ use web::write::Write;
 /// exact one.
 const LOOKS_MAX: usize = 8;
 
-/// Usage that is about to happen.
+/// Hold for usage that is about to happen.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"usage": {"id": "0192f1", "customer": "acme-42", "meter": "call", "quantity": "3600", "destination": "+4930123456"}, "as_much_as_possible": true}))]
 pub struct NewHold {
-    /// A usage event: `id` and `at` may be left out. Usage reported later under the same id, or
+    /// A usage event; `id` and `at` may be omitted. Usage reported later under the same id, or
     /// naming the hold, captures it.
     #[schema(value_type = PlannedUsage)]
     pub usage: Box<RawValue>,
-    /// Seconds from now, at most a week. Default: 300; for a call its quantity and 300.
+    /// Seconds from now, at most a week. Default: 300; for a call, its quantity plus 300.
     pub ttl_secs: Option<u32>,
-    /// Hold for the longest quantity that the balances pay for, up to `usage.quantity`.
+    /// Hold for the largest quantity that the balances cover, up to `usage.quantity`.
     #[serde(default)]
     pub as_much_as_possible: bool,
 }
 
-/// What to change of a hold.
+/// Changes to a hold.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"quantity": "7200"}))]
 pub struct HoldExtension {
-    /// The new total; default: as it is.
+    /// The new total. Default: unchanged.
     #[schema(value_type = Option<String>, format = "decimal")]
     pub quantity: Option<Quantity>,
     /// Seconds from now. Default: as for a new hold.
@@ -62,7 +62,7 @@ pub struct HoldBody {
     /// `open`, `captured`, `released` or `expired`.
     #[schema(value_type = words::HoldState, example = "open")]
     pub state: HoldState,
-    /// Granted; not in the answer that reads a hold.
+    /// Quantity granted. Absent when a hold is read.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "3600", format = "decimal")]
     pub quantity: Option<String>,
@@ -71,9 +71,9 @@ pub struct HoldBody {
     /// Cents set aside on the customer's balance.
     #[schema(example = 2400)]
     pub held_cents: i64,
-    /// On every account of the chain that the caller sees.
+    /// Amounts on every account of the chain that the caller can see.
     pub amounts: Vec<HeldBody>,
-    /// The same request had been answered before.
+    /// Whether the same request had been answered before.
     pub duplicate: bool,
 }
 
@@ -200,10 +200,10 @@ impl Ask<'_> {
 
 /// Place a hold
 ///
-/// Named by `Idempotency-Key`, or by the usage's own id. 402 when a balance of the chain does not
-/// cover it; what a seller withholds of its commission covers nothing.
+/// Identified by `Idempotency-Key`, or by the usage's own id. The response is 402 if a balance of
+/// the chain does not cover it; commission that a seller withholds covers nothing.
 #[utoipa::path(post, path = "/v1/holds", tag = "holds", request_body = NewHold,
-    responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed before")))]
+    responses((status = 201, body = HoldBody), (status = 200, body = HoldBody, description = "The same hold, placed earlier")))]
 pub async fn place_hold(
     State(app): State<App>,
     key: MayUse,
@@ -244,7 +244,7 @@ pub async fn place_hold(
     Ok((status, Json(shown(&app, &key, answer).await?)))
 }
 
-/// Extend a hold: a new total quantity, a new end
+/// Extend a hold: new total quantity, new end
 #[utoipa::path(post, path = "/v1/holds/{hold}/extend", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
     request_body = HoldExtension, responses((status = 200, body = HoldBody)))]
 pub async fn extend_hold(
@@ -265,7 +265,7 @@ pub async fn extend_hold(
     Ok(Json(shown(&app, &key, answer).await?))
 }
 
-/// Release a hold: nothing was used
+/// Release a hold that was not used
 #[utoipa::path(post, path = "/v1/holds/{hold}/release", tag = "holds", params(("hold" = String, Path, description = "`hld_…` or the key it was placed under")),
     responses((status = 200, body = HoldBody)))]
 pub async fn release_hold(

@@ -17,13 +17,13 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write, knowing};
 
-/// An address that is written to.
+/// An email address that receives notices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Contact)]
 pub struct ContactBody {
     #[schema(example = "ctc_0dks8xn2a4m1c")]
     pub id: String,
-    /// Whose it is, by external id.
+    /// External id of the tenant it belongs to.
     #[schema(example = "acme-42")]
     pub tenant: String,
     #[schema(example = "billing@acme.example")]
@@ -31,10 +31,10 @@ pub struct ContactBody {
     /// `de`, `en` or `fr`.
     #[schema(value_type = words::Locale, example = "de")]
     pub locale: String,
-    /// Empty: every kind.
+    /// Kinds of notices. Empty: every kind.
     #[schema(value_type = Vec<words::NoticeKind>, example = json!(["balance.low", "top_up.succeeded"]))]
     pub kinds: Vec<NoticeKind>,
-    /// Also what happens to tenants below.
+    /// Whether it also receives notices about tenants below.
     pub subtree: bool,
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -54,12 +54,12 @@ pub struct NewContactBody {
     #[serde(default)]
     #[schema(value_type = Vec<words::NoticeKind>)]
     pub kinds: Vec<NoticeKind>,
-    /// Also what happens to tenants below. Default: no.
+    /// Whether it also receives notices about tenants below. Default: no.
     #[serde(default)]
     pub subtree: bool,
 }
 
-/// What to change; what is left out stays.
+/// Fields to change. Omitted fields stay as they are.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = ContactChange, example = json!({"locale": "fr"}))]
@@ -67,7 +67,7 @@ pub struct ContactChange {
     pub address: Option<String>,
     #[schema(value_type = Option<words::Locale>)]
     pub locale: Option<String>,
-    /// Empty: every kind.
+    /// Kinds of notices. Empty: every kind.
     #[schema(value_type = Option<Vec<words::NoticeKind>>)]
     pub kinds: Option<Vec<NoticeKind>>,
     pub subtree: Option<bool>,
@@ -112,7 +112,7 @@ async fn visible_contact(app: &App, access: &Access, id: &str) -> Result<Contact
     auth::visible(app, access, "contact", id, find, |contact| contact.tenant).await
 }
 
-/// Add an address to write to
+/// Add an address that receives notices
 #[utoipa::path(post, path = "/v1/contacts", tag = "contacts", request_body = NewContactBody, responses((status = 201, body = ContactBody)))]
 pub async fn create_contact(
     State(app): State<App>,
@@ -217,9 +217,9 @@ pub async fn change_contact(
     write.once(app, key, work, again).await
 }
 
-/// Remove an address; what was still on its way to it is given up
+/// Remove an address and give up pending messages to it
 #[utoipa::path(delete, path = "/v1/contacts/{contact}", tag = "contacts", params(("contact" = String, Path, description = "`ctc_…`")),
-    responses((status = 200, body = ContactBody, description = "As it was")))]
+    responses((status = 200, body = ContactBody, description = "The record before its removal")))]
 pub async fn delete_contact(
     State(app): State<App>,
     key: MayWrite,

@@ -16,13 +16,13 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Write};
 
-/// One notice on its way to one endpoint.
+/// Delivery of one notice to one endpoint.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Delivery)]
 pub struct DeliveryBody {
     #[schema(example = "dlv_0dks8xn2a4m1c")]
     pub id: String,
-    /// The header `webhook-id`: the same in every attempt.
+    /// Value of the header `webhook-id`: the same in every attempt.
     #[schema(example = "ntc_0dks8xn2a4m1c")]
     pub notice: String,
     #[schema(value_type = words::NoticeKind, example = "balance.low")]
@@ -30,7 +30,7 @@ pub struct DeliveryBody {
     /// `waiting`, `delivered` or `failed` (given up).
     #[schema(value_type = words::DeliveryState, example = "delivered")]
     pub state: DeliveryState,
-    /// Begun so far.
+    /// Number of attempts started.
     #[schema(example = 1)]
     pub attempts: u32,
     #[schema(format = DateTime)]
@@ -38,22 +38,22 @@ pub struct DeliveryBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub tried_at: Option<String>,
-    /// When it is tried next.
+    /// Time of the next attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub next_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub done_at: Option<String>,
-    /// What the last attempt was answered with.
+    /// HTTP status of the response to the last attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 204)]
     pub status: Option<u16>,
-    /// Why the last attempt failed.
+    /// Reason why the last attempt failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "it answered 500")]
     pub error: Option<String>,
-    /// What is sent: the body, byte by byte.
+    /// Body of the request, byte for byte.
     #[schema(
         example = r#"{"type":"balance.low","timestamp":"2026-11-20T09:00:00Z","data":{"tenant":"acme-42"}}"#
     )]
@@ -77,7 +77,7 @@ fn shown(delivery: &Delivery) -> DeliveryBody {
     }
 }
 
-/// List what was sent to an endpoint, newest first; kept for 30 days
+/// List the deliveries to an endpoint, newest first; they are kept for 30 days
 #[utoipa::path(get, path = "/v1/webhook-endpoints/{endpoint}/deliveries", tag = "webhook-endpoints",
     params(("endpoint" = String, Path, description = "`whe_…`"), PeriodQuery), responses((status = 200, body = List<DeliveryBody>)))]
 pub async fn list_deliveries(
@@ -104,7 +104,7 @@ pub async fn list_deliveries(
     )))
 }
 
-/// Send a delivery again, now, under the same `webhook-id`
+/// Send a delivery again immediately, under the same `webhook-id`
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{endpoint}/deliveries/{delivery}/replay", tag = "webhook-endpoints",
     params(("endpoint" = String, Path, description = "`whe_…`"), ("delivery" = String, Path, description = "`dlv_…`")),
     responses((status = 202, body = DeliveryBody)))]

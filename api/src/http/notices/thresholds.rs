@@ -14,7 +14,7 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Write};
 
-/// When a balance counts as low, and whether it was told to be.
+/// Low-balance threshold, and the state of its notices.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = BalanceThreshold)]
 pub struct ThresholdBody {
@@ -22,16 +22,16 @@ pub struct ThresholdBody {
     pub tenant: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// At or below it `balance.low` is told, once until the balance rises above it again. Absent:
-    /// never.
+    /// A `balance.low` notice is sent at or below this, once until the balance rises above it
+    /// again. Absent: never.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 500)]
     pub low_cents: Option<i64>,
-    /// Since when it was told to be low.
+    /// Time since which the balance has been reported as low.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub low_at: Option<String>,
-    /// Since when it was told to be used up.
+    /// Time since which the balance has been reported as used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub exhausted_at: Option<String>,
@@ -41,7 +41,7 @@ pub struct ThresholdBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewBalanceThreshold, example = json!({"low_cents": 500}))]
 pub struct NewThresholdBody {
-    /// Posted cents. Absent: it is never told.
+    /// Posted cents. Absent: no notice is sent.
     pub low_cents: Option<i64>,
     /// ISO 4217. Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
@@ -63,7 +63,7 @@ fn shown(tenant: &Tenant, currency: Currency, threshold: Option<&Threshold>) -> 
     }
 }
 
-/// Read at which balance it is told to be low
+/// Read the low-balance threshold
 #[utoipa::path(get, path = "/v1/accounts/{tenant}/threshold", tag = "accounts",
     params(("tenant" = String, Path, description = "External id or `ten_…`"), ("currency" = Option<String>, Query, description = "ISO 4217. Default: the currency of the tenant's agreement.")),
     responses((status = 200, body = ThresholdBody)))]
@@ -84,7 +84,7 @@ pub async fn get_threshold(
     Ok(Json(shown(&tenant, currency, threshold.as_ref())))
 }
 
-/// Set, or remove, the balance at which it is told to be low
+/// Set or remove the low-balance threshold
 #[utoipa::path(put, path = "/v1/accounts/{tenant}/threshold", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = NewThresholdBody, responses((status = 200, body = ThresholdBody)))]
 pub async fn set_threshold(

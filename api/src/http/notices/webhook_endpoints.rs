@@ -24,27 +24,27 @@ use web::write::{Done, Made, Write, knowing};
 pub struct EndpointBody {
     #[schema(example = "whe_0dks8xn2a4m1c")]
     pub id: String,
-    /// Whose it is, by external id.
+    /// External id of the tenant it belongs to.
     #[schema(example = "muster-telecom")]
     pub tenant: String,
     #[schema(example = "https://muster.example/centwise")]
     pub url: String,
-    /// Empty: every kind.
+    /// Kinds of notices. Empty: every kind.
     #[schema(value_type = Vec<words::NoticeKind>, example = json!(["balance.low", "top_up.succeeded"]))]
     pub kinds: Vec<NoticeKind>,
-    /// Also what happens to tenants below.
+    /// Whether it also receives notices about tenants below.
     pub subtree: bool,
     pub active: bool,
-    /// Why it is not active, if nobody switched it off.
+    /// Reason why it is not active, unless someone switched it off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled_why: Option<String>,
-    /// Until then the secret before the present one signs as well.
+    /// Until this time, the previous secret signs as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub former_secret_until: Option<String>,
     #[schema(format = DateTime)]
     pub created_at: String,
-    /// Only in the answer that makes it. Keep it: it cannot be shown again.
+    /// Only in the response that creates it. Store it: it cannot be shown again.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "whsec_…")]
     pub secret: Option<String>,
@@ -54,7 +54,7 @@ pub struct EndpointBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = NewWebhookEndpoint, example = json!({"url": "https://muster.example/centwise", "kinds": ["balance.low"], "subtree": true}))]
 pub struct NewEndpointBody {
-    /// `https://…`, of a public address.
+    /// `https://…`, with a public address.
     pub url: String,
     /// Default: the key's own tenant.
     pub tenant: Option<String>,
@@ -62,22 +62,23 @@ pub struct NewEndpointBody {
     #[serde(default)]
     #[schema(value_type = Vec<words::NoticeKind>)]
     pub kinds: Vec<NoticeKind>,
-    /// Also what happens to tenants below. Default: no.
+    /// Whether it also receives notices about tenants below. Default: no.
     #[serde(default)]
     pub subtree: bool,
 }
 
-/// What to change; what is left out stays.
+/// Fields to change. Omitted fields stay as they are.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = WebhookEndpointChange, example = json!({"active": false}))]
 pub struct EndpointChange {
     pub url: Option<String>,
-    /// Empty: every kind.
+    /// Kinds of notices. Empty: every kind.
     #[schema(value_type = Option<Vec<words::NoticeKind>>)]
     pub kinds: Option<Vec<NoticeKind>>,
     pub subtree: Option<bool>,
-    /// Switched off it hears of nothing; switched on again it is no longer disabled.
+    /// An endpoint that is switched off receives nothing. Switching it on again also clears
+    /// `disabled_why`.
     pub active: Option<bool>,
 }
 
@@ -159,11 +160,11 @@ pub async fn visible_endpoint(
     .await
 }
 
-/// Make a webhook endpoint; its secret is in this answer and nowhere else
+/// Create a webhook endpoint; its secret is shown only in this response
 ///
-/// An answer with a secret is never kept: sent again under its `Idempotency-Key`, the request is
-/// answered with the endpoint that it made, and without the secret. If that was lost, make a new
-/// one (`rotate-secret`).
+/// A response with a secret is never stored. If the request is repeated with the same
+/// `Idempotency-Key`, the response contains the endpoint without its secret. If the secret was
+/// lost, create a new one (`rotate-secret`).
 #[utoipa::path(post, path = "/v1/webhook-endpoints", tag = "webhook-endpoints", request_body = NewEndpointBody, responses((status = 201, body = EndpointBody)))]
 pub async fn create_webhook_endpoint(
     State(app): State<App>,
@@ -213,7 +214,7 @@ async fn endpoint_made(app: &App, made: &Made) -> Result<Endpoint, ApiProblem> {
         .ok_or_else(|| ApiProblem::not_found("webhook endpoint"))
 }
 
-/// List webhook endpoints of the key's own subtree
+/// List the webhook endpoints of the key's own subtree
 #[utoipa::path(get, path = "/v1/webhook-endpoints", tag = "webhook-endpoints", params(PageQuery), responses((status = 200, body = List<EndpointBody>)))]
 pub async fn list_webhook_endpoints(
     State(app): State<App>,
@@ -244,7 +245,7 @@ pub async fn get_webhook_endpoint(
     Ok(Json(shown(&app, &endpoint, None).await?))
 }
 
-/// Change a webhook endpoint's URL or kinds, or switch it off and on
+/// Change a webhook endpoint's URL or kinds, or switch it off or on
 #[utoipa::path(patch, path = "/v1/webhook-endpoints/{endpoint}", tag = "webhook-endpoints", params(("endpoint" = String, Path, description = "`whe_…`")),
     request_body = EndpointChange, responses((status = 200, body = EndpointBody)))]
 pub async fn change_webhook_endpoint(
@@ -280,9 +281,9 @@ pub async fn change_webhook_endpoint(
     write.once(app, key, work, again).await
 }
 
-/// Delete a webhook endpoint; what was still on its way to it is given up
+/// Delete a webhook endpoint and give up its pending deliveries
 #[utoipa::path(delete, path = "/v1/webhook-endpoints/{endpoint}", tag = "webhook-endpoints", params(("endpoint" = String, Path, description = "`whe_…`")),
-    responses((status = 200, body = EndpointBody, description = "As it was")))]
+    responses((status = 200, body = EndpointBody, description = "The record before its removal")))]
 pub async fn delete_webhook_endpoint(
     State(app): State<App>,
     key: MayWrite,
@@ -302,9 +303,9 @@ pub async fn delete_webhook_endpoint(
     write.once(app, key, work, again).await
 }
 
-/// Make a new secret; the present one signs beside it for 24 hours
+/// Create a new secret; the current one keeps signing alongside it for 24 hours
 ///
-/// `Idempotency-Key` is not used here: an answer with a secret is never kept.
+/// `Idempotency-Key` is not used here: a response with a secret is never stored.
 #[utoipa::path(post, path = "/v1/webhook-endpoints/{endpoint}/rotate-secret", tag = "webhook-endpoints",
     params(("endpoint" = String, Path, description = "`whe_…`")), responses((status = 200, body = EndpointBody)))]
 pub async fn rotate_webhook_secret(
@@ -321,11 +322,11 @@ pub async fn rotate_webhook_secret(
     Ok(Done::ok(shown(&app, &rotated, Some(secret)).await?))
 }
 
-/// A notice on its way.
+/// A test notice on its way.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = TestDelivery)]
 pub struct TestBody {
-    /// To find it among the endpoint's deliveries.
+    /// Id of the delivery in the endpoint's list of deliveries.
     #[schema(example = "dlv_0dks8xn2a4m1c")]
     pub delivery: String,
 }

@@ -14,22 +14,22 @@ use web::write::{Done, Write};
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Clock)]
 pub struct ClockBody {
-    /// What counts.
+    /// Time that the engine uses.
     #[schema(example = "2026-11-20T12:00:00Z", format = DateTime)]
     pub time: String,
     #[schema(example = "2026-11-24T12:00:00Z", format = DateTime)]
     pub wall_clock: String,
-    /// The wall clock is more than a day off: no money is written.
+    /// Whether the wall clock is more than a day off. If so, no money is written.
     pub has_stepped: bool,
-    /// A server of this database waits for its clock to be accepted.
+    /// Whether a server of this database is waiting for its clock to be accepted.
     pub is_unaccepted: bool,
 }
 
-/// Nothing needs to be said.
+/// All fields are optional.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptClock {
-    /// For the audit log.
+    /// Reason recorded in the audit log.
     pub reason: Option<String>,
 }
 
@@ -54,11 +54,11 @@ pub async fn get_clock(
     Ok(Json(shown(&app).await?))
 }
 
-/// Accept the clock of the server as it is
+/// Accept the server's current clock
 ///
-/// After its clock has stepped by more than a day the server writes no money. If the clock is
-/// right, say so here, once for all servers of a database; if it is wrong, set it. What was dated
-/// is not dated anew, and time in the books never runs backwards.
+/// After its clock has stepped by more than a day, the server writes no money. If the clock is
+/// right, confirm it here, once for all servers of a database; if it is wrong, set it. Existing
+/// dates are not changed, and time in the books never runs backwards.
 #[utoipa::path(post, path = "/v1/clock/accept", tag = "health", request_body = AcceptClock, responses((status = 200, body = ClockBody)))]
 pub async fn accept_clock(
     State(app): State<App>,

@@ -22,7 +22,7 @@ pub struct Health {
     pub status: &'static str,
     #[schema(example = "0.1.0")]
     pub version: &'static str,
-    /// Of the tables in the database.
+    /// Version of the database schema.
     #[schema(example = 25)]
     pub schema: i64,
 }
@@ -35,16 +35,16 @@ fn ok() -> Json<Health> {
     })
 }
 
-/// Whether the process runs
+/// Check that the process is running
 #[utoipa::path(get, path = "/health/live", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn live() -> Json<Health> {
     ok()
 }
 
-/// Whether the server takes usage
+/// Check that the server accepts usage
 ///
-/// The database takes writes, the last batches were committed, nothing waits in the engine for too
-/// long, no background task keeps failing, and the clock is believed.
+/// Ready means that the database accepts writes, the last batches were committed, nothing waits too
+/// long in the engine, no background task keeps failing, and the clock is trusted.
 #[utoipa::path(get, path = "/health/ready", tag = "health", security(()), responses((status = 200, body = Health)))]
 pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     watchdog::ready(&app)?;
@@ -53,7 +53,7 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Health>, ApiProblem> {
     Ok(ok())
 }
 
-/// Measures in Prometheus' text form
+/// Read metrics in Prometheus text format
 #[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn metrics(State(app): State<App>, _key: MayMeasure) -> Response {
     gauges::of_process(&app).await;

@@ -18,23 +18,24 @@ use web::write::{Done, Write};
 /// Keys that are named.
 const KEYS_MAX: usize = 100;
 
-/// What became of a restore.
+/// State of a restore.
 #[derive(Debug, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Restoration)]
 pub struct RestorationBody {
-    /// Payouts, automatic top-ups and deliveries wait for `POST /v1/restoration/resume`.
+    /// Whether payouts, automatic top-ups and deliveries are waiting for `POST
+    /// /v1/restoration/resume`.
     pub is_held: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-20T12:00:00Z")]
     pub restored_at: Option<String>,
-    /// The moment that the database is of: what happened since is not in it.
+    /// Moment of the backup. The database contains nothing from after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2026-11-20T03:00:00Z")]
     pub backup_at: Option<String>,
-    /// While it is held: keys that are valid now, among them those that were revoked after the
-    /// backup. The first 100.
+    /// While on hold: keys that are valid now, including those that were revoked after the backup.
+    /// The first 100.
     pub valid_keys: Vec<ValidKey>,
-    /// While it is held: payouts that had begun, or were due, at the moment of the backup.
+    /// While on hold: payouts that had begun, or were due, at the moment of the backup.
     pub open_payouts: i64,
 }
 
@@ -51,7 +52,7 @@ pub struct ValidKey {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resume {
-    /// For the audit log.
+    /// Reason recorded in the audit log.
     pub reason: Option<String>,
 }
 
@@ -105,7 +106,7 @@ async fn held(app: &App, restoration: Restoration) -> Result<RestorationBody, Ap
     })
 }
 
-/// Read whether the database was restored, and what to look through
+/// Read whether the database was restored, and what needs review
 #[utoipa::path(get, path = "/v1/restoration", tag = "health", responses((status = 200, body = RestorationBody)))]
 pub async fn get_restoration(
     State(app): State<App>,
@@ -114,10 +115,10 @@ pub async fn get_restoration(
     Ok(Json(shown(&app).await?))
 }
 
-/// Let payouts, automatic top-ups and deliveries go on after a restore
+/// Resume payouts, automatic top-ups and deliveries after a restore
 ///
-/// Once what happened after the backup has been looked through: keys revoked again, payouts entered
-/// that were paid since.
+/// Resume once everything that happened after the backup has been reviewed: keys have been revoked
+/// again, and payouts made since have been entered.
 #[utoipa::path(post, path = "/v1/restoration/resume", tag = "health", request_body = Resume, responses((status = 200, body = RestorationBody)))]
 pub async fn resume(
     State(app): State<App>,

@@ -18,7 +18,7 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Write};
 
-/// How a balance is topped up by itself, and how that stands.
+/// Settings and state of a balance's automatic top-up.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = AutoTopUp)]
 pub struct AutoBody {
@@ -26,16 +26,16 @@ pub struct AutoBody {
     pub tenant: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// `on`, `paused` (until somebody pays by a page that keeps the method, or it is set again) or
+    /// `on`, `paused` (until someone pays on a page that saves the method, or it is set again) or
     /// `off`.
     #[schema(value_type = words::AutoTopUpState, example = "on")]
     pub state: AutoState,
-    /// Why it is paused, or was switched off by itself: what the payer's bank said,
+    /// Why it is paused, or was switched off automatically: the reason given by the payer's bank,
     /// `authentication_required`, `method_gone`, `refunded`, `disputed`, `fraud_reported`,
     /// `tenant_closed`, `no_agreement_in_force`, …
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_because: Option<String>,
-    /// Whether there is a method to charge. If not: pay a top-up with `save_method`.
+    /// Whether there is a payment method to charge. If not, pay a top-up with `save_method`.
     #[schema(example = true)]
     pub has_method: bool,
     #[schema(example = 1000)]
@@ -44,10 +44,10 @@ pub struct AutoBody {
     pub amount_cents: i64,
     #[schema(example = 20000)]
     pub month_max_cents: i64,
-    /// In the calendar month (UTC) of the last one.
+    /// Amount topped up in the calendar month (UTC) of the last automatic top-up.
     #[schema(example = 5000)]
     pub month_spent_cents: i64,
-    /// The top-up under way.
+    /// The top-up in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub top_up: Option<String>,
 }
@@ -57,12 +57,12 @@ pub struct AutoBody {
 #[schema(as = NewAutoTopUp, example = json!({"enabled": true, "threshold_cents": 1000, "amount_cents": 5000, "month_max_cents": 20000}))]
 pub struct NewAutoBody {
     pub enabled: bool,
-    /// Posted cents: topped up once usage has brought the balance there or below. Refunds,
-    /// disputes, adjustments and payouts start nothing.
+    /// Posted cents: a top-up begins once usage has brought the balance to this amount or below.
+    /// Refunds, disputes, adjustments and payouts do not start one.
     pub threshold_cents: i64,
-    /// How much each time, within the terms of top-ups.
+    /// Amount of each top-up, within the terms of top-ups.
     pub amount_cents: i64,
-    /// How much in a calendar month (UTC) at most.
+    /// Maximum amount per calendar month (UTC).
     pub month_max_cents: i64,
     /// ISO 4217. Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
@@ -84,7 +84,7 @@ fn shown(tenant: &Tenant, currency: Currency, auto: Option<&AutoTopUp>) -> AutoB
     }
 }
 
-/// Read how a balance is topped up by itself
+/// Read a balance's automatic top-up
 #[utoipa::path(get, path = "/v1/accounts/{tenant}/auto-top-up", tag = "accounts",
     params(("tenant" = String, Path, description = "External id or `ten_…`"), ("currency" = Option<String>, Query, description = "ISO 4217. Default: the currency of the tenant's agreement.")),
     responses((status = 200, body = AutoBody)))]
@@ -105,10 +105,10 @@ pub async fn get_auto_top_up(
     Ok(Json(shown(&tenant, currency, found.as_ref())))
 }
 
-/// Set how a balance is topped up by itself
+/// Set a balance's automatic top-up
 ///
-/// It begins once there is a method to charge: pay a top-up with `save_method`. What was paused
-/// goes on.
+/// It starts once there is a payment method to charge: pay a top-up with `save_method`. A paused
+/// one resumes.
 #[utoipa::path(put, path = "/v1/accounts/{tenant}/auto-top-up", tag = "accounts", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     request_body = NewAutoBody, responses((status = 200, body = AutoBody)))]
 pub async fn set_auto_top_up(

@@ -39,7 +39,7 @@ async fn shown(
     let is_open = matches!(top_up.state, TopUpState::Pending | TopUpState::Processing);
     if is_open {
         if let Err(problem) = app.payments.look_at_page(&top_up).await {
-            tracing::warn!(%problem, "a payer's page could not look at the payment");
+            tracing::warn!(%problem, "payment lookup for a payer's page failed");
         }
         top_up = named(&app, &token).await?;
     }

@@ -40,13 +40,12 @@ async fn hear(app: &App, hook: Hook, request: Request) -> Result<StatusCode, Api
         Ok(event) => event,
         // It is the provider's, and cannot be kept: told again it would be the same.
         Err(unnamed @ HookError::Unnamed) => {
-            tracing::warn!(why = %unnamed, bytes = body.len(), "a message of the payment provider \
-                was ignored");
+            tracing::warn!(why = %unnamed, bytes = body.len(), "payment provider message ignored");
             return Ok(StatusCode::OK);
         }
         Err(refused) => {
-            tracing::warn!(why = %refused, bytes = body.len(), "a message that claims to be the \
-                payment provider's was refused");
+            tracing::warn!(why = %refused, bytes = body.len(), "unverified payment provider \
+                message refused");
             return Err(ApiProblem::new(Code::InvalidSignature, refused.to_string()));
         }
     };

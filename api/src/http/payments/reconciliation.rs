@@ -15,12 +15,12 @@ const DAYS_MAX: u16 = 366;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ReconciliationQuery {
-    /// How far back: 1 to 366 days.
+    /// Number of days to look back: 1 to 366.
     #[param(minimum = 1, maximum = 366, example = 7)]
     pub days: u16,
 }
 
-/// Compare the payment provider's balance with what is posted
+/// Compare the payment provider's balance with the posted amounts
 #[utoipa::path(get, path = "/v1/payments/reconciliation", tag = "money", params(ReconciliationQuery),
     responses((status = 200, body = ReconciliationBody)))]
 pub async fn reconcile(

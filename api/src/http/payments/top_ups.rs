@@ -22,7 +22,7 @@ use web::query::Query;
 use web::state::App;
 use web::write::Write;
 
-/// How money comes in.
+/// Payment method of a top-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TopUpMethod {
@@ -40,21 +40,22 @@ pub struct NewTopUp {
     pub tenant: String,
     /// Minor units, positive.
     pub cents: i64,
-    /// Default: of the tenant's agreement.
+    /// Default: the currency of the tenant's agreement.
     pub currency: Option<String>,
-    /// Default: `manual` for who may book this tenant's money by hand, `checkout` for everybody
-    /// else.
+    /// Default: `manual` for callers allowed to post this tenant's money manually, `checkout` for
+    /// everyone else.
     pub method: Option<TopUpMethod>,
     #[serde(default)]
     pub reason: String,
-    /// Of the payment page: `de`, `en` or `fr`. Default: as the payer's browser says.
+    /// Language of the payment page: `de`, `en` or `fr`. Default: the language of the payer's
+    /// browser.
     #[schema(value_type = Option<words::Locale>, example = "de")]
     pub locale: Option<String>,
     /// Where the payer is sent afterwards. Default: a page of this server.
     pub success_url: Option<String>,
-    /// Where the payer is sent who does not pay.
+    /// Where the payer is sent after leaving without payment.
     pub cancel_url: Option<String>,
-    /// Keep the method that is paid with for the balance's automatic top-up, which must be set.
+    /// Save the payment method for the balance's automatic top-up, which must already be set.
     #[serde(default)]
     pub save_method: bool,
 }
@@ -74,14 +75,14 @@ pub struct TopUpBody {
     /// `checkout` or `auto`.
     #[schema(value_type = words::TopUpOrigin, example = "checkout")]
     pub origin: payments::rows::Origin,
-    /// `pending`, `processing` (paid, not yet there and not spendable), `succeeded`, `failed` or
-    /// `expired`.
+    /// `pending`, `processing` (paid, but not received yet and not spendable), `succeeded`,
+    /// `failed` or `expired`.
     #[schema(value_type = words::TopUpState, example = "pending")]
     pub state: TopUpState,
-    /// The payment page, as long as it is open.
+    /// The payment page, while it is open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// A stable code.
+    /// Stable code for the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
     #[schema(format = DateTime)]
@@ -90,18 +91,18 @@ pub struct TopUpBody {
     pub expires_at: String,
 }
 
-/// What was asked for, in full.
+/// A top-up in full.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = TopUpDetail)]
 pub struct TopUpDetail {
     #[serde(flatten)]
     pub top_up: TopUpBody,
-    /// What of it is on the balance: paid, less what was given back or is disputed.
+    /// Amount on the balance: paid, less refunded and disputed amounts.
     #[schema(example = 5000)]
     pub credited_cents: i64,
     #[schema(example = 0)]
     pub refunded_cents: i64,
-    /// Set aside, because the payer's bank disputes it.
+    /// Amount set aside because the payer's bank disputes it.
     #[schema(example = 0)]
     pub disputed_cents: i64,
     pub refunds: Vec<RefundBody>,
@@ -124,7 +125,7 @@ pub struct RefundBody {
     #[schema(example = "EUR")]
     pub currency: &'static str,
     /// `pending`, `sent` (debited; at the provider or on its way there), `succeeded` or `failed`
-    /// (given back).
+    /// (credited back).
     #[schema(value_type = words::RefundState, example = "succeeded")]
     pub state: RefundState,
     pub reason: String,
@@ -138,10 +139,11 @@ pub struct RefundBody {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"cents": 1000, "reason": "cancelled by the customer"}))]
 pub struct NewRefundBody {
-    /// Minor units. Default: all that is left of the top-up.
+    /// Minor units. Default: the entire remainder of the top-up.
     pub cents: Option<i64>,
-    /// The provider's id, where several payments name this top-up (see `GET
-    /// /v1/payments/suspense`). Default: its own; else the first that has something left.
+    /// The provider's id of the payment, if several payments name this top-up (see `GET
+    /// /v1/payments/suspense`). Default: the top-up's own payment, or else the first one with a
+    /// remainder.
     #[schema(example = json!(null))]
     pub payment: Option<String>,
     pub reason: String,
@@ -150,9 +152,10 @@ pub struct NewRefundBody {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TopUpsQuery {
-    /// Of this tenant and those below it: external id or `ten_…`. Default: the key's own.
+    /// Top-ups of this tenant and those below it: external id or `ten_…`. Default: the key's own
+    /// tenant.
     pub tenant: Option<String>,
-    /// Asked for then or later.
+    /// Requested at or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
@@ -163,7 +166,7 @@ pub struct TopUpsQuery {
     pub limit: Option<usize>,
 }
 
-/// What can be topped up in one currency.
+/// Limits and suggestions for top-ups in one currency.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = TopUpTerms)]
 pub struct TermsBody {
@@ -173,29 +176,29 @@ pub struct TermsBody {
     pub min_cents: i64,
     #[schema(example = 100_000)]
     pub max_cents: i64,
-    /// To propose to a payer.
+    /// Amounts to suggest to a payer.
     #[schema(example = json!([1000, 2500, 5000, 10000, 25000]))]
     pub presets_cents: Vec<i64>,
 }
 
-/// Money of nobody: paid in, and no top-up fits.
+/// A payment that matches no top-up.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = SuspensePayment)]
 pub struct SuspenseBody {
     /// The provider's id of the payment.
     #[schema(example = "pi_3Pq…")]
     pub id: String,
-    /// The top-up that it names.
+    /// The top-up that the payment names.
     pub top_up: String,
     #[schema(example = "acme-42")]
     pub tenant: String,
-    /// ISO 4217; of what is not counted here the provider's word.
+    /// ISO 4217; the provider's own code if the payment is not counted.
     #[schema(example = "EUR")]
     pub currency: String,
-    /// Minor units; of what is not counted here the provider's units.
+    /// Minor units; the provider's own units if the payment is not counted.
     #[schema(example = 2500)]
     pub cents: i64,
-    /// The books can count it: it lies on the platform's `suspense` account.
+    /// Whether the books can count it. If so, it is on the platform's `suspense` account.
     #[schema(example = true)]
     pub counted: bool,
     #[schema(format = DateTime)]
@@ -235,11 +238,11 @@ fn refund_shown(refund: &Refund) -> RefundBody {
     }
 }
 
-/// Top a balance up: on a payment page, or by hand
+/// Top up a balance: on a payment page, or manually
 ///
 /// `Idempotency-Key` is required: the same key gives the same page.
 #[utoipa::path(post, path = "/v1/top-ups", tag = "money", request_body = NewTopUp,
-    responses((status = 201, body = TopUpAnswer), (status = 200, body = TopUpAnswer, description = "Carried out before")))]
+    responses((status = 201, body = TopUpAnswer), (status = 200, body = TopUpAnswer, description = "Already carried out before")))]
 pub async fn create_top_up(
     State(app): State<App>,
     key: MayWrite,
@@ -377,7 +380,7 @@ pub async fn list_top_ups(
     Ok(Json(page.await?))
 }
 
-/// What can be topped up through the payment provider, by currency
+/// Read the limits of top-ups through the payment provider, by currency
 #[utoipa::path(get, path = "/v1/top-ups/terms", tag = "money", responses((status = 200, body = Vec<TermsBody>)))]
 pub async fn list_terms(
     State(app): State<App>,
@@ -399,7 +402,7 @@ async fn visible(app: &App, access: &Access, id: &str) -> Result<TopUp, ApiProbl
     auth::visible(app, access, "top-up", id, find, |top_up| top_up.tenant).await
 }
 
-/// Read a top-up, with what became of its money
+/// Read a top-up and the state of its money
 #[utoipa::path(get, path = "/v1/top-ups/{top_up}", tag = "money", params(("top_up" = String, Path, description = "`top_…`")),
     responses((status = 200, body = TopUpDetail)))]
 pub async fn get_top_up(
@@ -433,14 +436,13 @@ pub async fn get_top_up(
     }))
 }
 
-/// Give (part of) a top-up back
+/// Refund a top-up in full or in part
 ///
-/// What is on the balance is debited first, and the balance must cover it. What was paid for a
-/// top-up and does not fit it is nobody's: it is given back whatever the balance. `Idempotency-Key`
-/// is required.
+/// The balance is debited first and must cover the refund. A payment that does not match its top-up
+/// belongs to no balance and is refunded regardless of the balance. `Idempotency-Key` is required.
 #[utoipa::path(post, path = "/v1/top-ups/{top_up}/refunds", tag = "money", request_body = NewRefundBody,
     params(("top_up" = String, Path, description = "`top_…`")),
-    responses((status = 201, body = RefundBody), (status = 200, body = RefundBody, description = "Carried out before")))]
+    responses((status = 201, body = RefundBody), (status = 200, body = RefundBody, description = "Already carried out before")))]
 pub async fn create_refund(
     State(app): State<App>,
     key: MayOperate,
@@ -474,11 +476,11 @@ pub async fn create_refund(
     Ok((status, Json(refund_shown(&refund))))
 }
 
-/// List payments that no top-up fits
+/// List payments that match no top-up
 ///
-/// Their money lies on the platform's `suspense` account, except what the books cannot count. Give
-/// it back (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's pages), or
-/// book it by hand.
+/// The money is on the platform's `suspense` account, except for payments that the books cannot
+/// count. Refund it (`POST /v1/top-ups/{top_up}/refunds` with its `payment`, or on the provider's
+/// pages), or post it manually.
 #[utoipa::path(get, path = "/v1/payments/suspense", tag = "money", params(PeriodQuery), responses((status = 200, body = List<SuspenseBody>)))]
 pub async fn list_suspense(
     State(app): State<App>,

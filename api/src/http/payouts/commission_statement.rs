@@ -38,22 +38,22 @@ pub struct StatementOfMonthQuery {
     /// In the platform's time zone.
     #[param(example = "2026-11")]
     pub month: String,
-    /// Default: of the reseller's agreement.
+    /// Default: the currency of the reseller's agreement.
     pub currency: Option<String>,
-    /// `json` (default) or `csv`: the whole month as one file, whose last row is the closing
-    /// balance.
+    /// `json` (default) or `csv`: the whole month in one file, with the closing balance in the last
+    /// row.
     #[serde(default)]
     #[param(value_type = Option<words::ReportFormat>, inline, example = "json")]
     pub format: Format,
-    /// `next_cursor` of the page before.
+    /// `next_cursor` of the previous page.
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<usize>,
 }
 
-/// Read a reseller's statement of a month: every charge, top-up, refund, dispute and payout
+/// Read a reseller's monthly statement: every charge, top-up, refund, dispute and payout
 #[utoipa::path(get, path = "/v1/commissions/statement", tag = "money", params(StatementOfMonthQuery),
-    responses((status = 200, description = "As JSON page by page, or as one CSV file",
+    responses((status = 200, description = "JSON in pages, or a single CSV file",
         content((CommissionStatement = "application/json"), (String = "text/csv")))))]
 pub async fn get_commission_statement(
     State(app): State<App>,
@@ -116,11 +116,11 @@ fn csv(
 pub struct PayableQuery {
     /// External id or `ten_…`.
     pub reseller: String,
-    /// Default: of the reseller's payout settings, else of its agreement.
+    /// Default: the currency of the reseller's payout settings, or else of its agreement.
     pub currency: Option<String>,
 }
 
-/// Read what of a reseller's commission can be paid out
+/// Read how much of a reseller's commission can be paid out
 #[utoipa::path(get, path = "/v1/commissions/payable", tag = "money", params(PayableQuery), responses((status = 200, body = PayableBody)))]
 pub async fn get_payable(
     State(app): State<App>,

@@ -16,9 +16,9 @@ use web::state::App;
 pub struct CommissionsQuery {
     /// External id or `ten_…`.
     pub reseller: String,
-    /// Default: of the reseller's agreement.
+    /// Default: the currency of the reseller's agreement.
     pub currency: Option<String>,
-    /// By the time of posting, inclusive.
+    /// By time of posting, inclusive.
     #[param(value_type = String, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Instant,
     /// Exclusive. Default: now.
@@ -26,7 +26,7 @@ pub struct CommissionsQuery {
     pub until: Option<Instant>,
 }
 
-/// Read a reseller's commission of a period
+/// Read a reseller's commission for a period
 #[utoipa::path(get, path = "/v1/commissions", tag = "money", params(CommissionsQuery), responses((status = 200, body = CommissionBody)))]
 pub async fn get_commission(
     State(app): State<App>,

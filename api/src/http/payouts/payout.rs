@@ -22,7 +22,7 @@ use web::write::{Done, Made, Write};
 
 const REFERENCE_CHARS_MAX: usize = 140;
 
-/// Commission of one reseller, paid out for one period.
+/// A payout of one reseller's commission for one period.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Payout)]
 pub struct PayoutBody {
@@ -32,7 +32,7 @@ pub struct PayoutBody {
     pub reseller: String,
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// What had accrued until the end of this month, less what was paid before.
+    /// The payout covers commission accrued up to the end of this month, less earlier payouts.
     #[schema(example = "2026-10")]
     pub period: String,
     /// `due`, `paying`, `paid`, `failed`, `reversing`, `reversed` or `canceled`.
@@ -48,17 +48,17 @@ pub struct PayoutBody {
     pub payee: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bank: Option<BankBody>,
-    /// The file for the bank that it went out with.
+    /// The bank file that it was sent in.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ptf_0dks8xn2a4m1c")]
     pub file: Option<String>,
-    /// The provider's name of the transfer.
+    /// The provider's id of the transfer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transfer: Option<String>,
-    /// The bank's.
+    /// The bank's reference.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
-    /// Why it failed, or why it is not through yet.
+    /// Reason why it failed, or why it is not complete yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     #[schema(format = DateTime)]
@@ -71,11 +71,12 @@ pub struct PayoutBody {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct PayoutsQuery {
-    /// External id or `ten_…`: of this reseller and those below. Default: of the key's own tenant.
+    /// External id or `ten_…`: payouts of this reseller and those below. Default: the key's own
+    /// tenant.
     pub reseller: Option<String>,
     #[param(value_type = Option<words::PayoutState>, inline, example = "due")]
     pub state: Option<PayoutState>,
-    /// Created then or later.
+    /// Created at or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
@@ -86,43 +87,44 @@ pub struct PayoutsQuery {
     pub limit: Option<usize>,
 }
 
-/// A payout of one reseller.
+/// A payout to one reseller.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewPayout, example = json!({"reseller": "muster-telecom"}))]
 pub struct NewPayoutBody {
     /// External id or `ten_…`.
     pub reseller: String,
-    /// Default: the last month whose hold-back is over.
+    /// Default: the last month whose hold-back period is over.
     #[schema(example = "2026-10")]
     pub period: Option<String>,
-    /// After a restore, until it is resumed: what was really paid since the backup, as the bank's
-    /// statement or the provider says. Refused otherwise: what is payable is worked out.
+    /// Only after a restore, until it is resumed: the amount actually paid since the backup,
+    /// according to the bank statement or the provider. Refused otherwise, because the payable
+    /// amount is calculated.
     #[schema(example = 6000, minimum = 1)]
     pub cents: Option<i64>,
-    /// With `cents`: of the bank's statement, or the provider's transfer.
+    /// With `cents`: reference from the bank statement, or the provider's transfer.
     #[schema(example = "statement 47, 2026-11-24")]
     pub reference: Option<String>,
 }
 
-/// A run over all resellers that have payout settings.
+/// A run over all resellers with payout settings.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"dry_run": true}))]
 pub struct PayoutRun {
-    /// Only say what would be created.
+    /// Only report what would be created.
     #[serde(default)]
     pub dry_run: bool,
-    /// Also send at once what goes by the payment provider.
+    /// Also send the payouts through the payment provider immediately.
     #[serde(default)]
     pub send: bool,
-    /// `next_cursor` of the call before.
+    /// `next_cursor` of the previous call.
     pub cursor: Option<String>,
-    /// Resellers of this call: 1 to 200, 50 unless given.
+    /// Resellers per call: 1 to 200. Default: 50.
     pub limit: Option<usize>,
 }
 
-/// What a run came to for one reseller.
+/// Result of a run for one reseller.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct PayoutConsidered {
     #[schema(example = "muster-telecom")]
@@ -131,22 +133,22 @@ pub struct PayoutConsidered {
     pub currency: &'static str,
     #[schema(example = "2026-10")]
     pub period: String,
-    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers owe it),
-    /// `below_minimum`, `frozen` (a payment below is disputed), `unfinished` (the next run goes on)
-    /// or `failed` (see `error`; the others are worked out).
+    /// `created`, `would_be_created`, `exists`, `nothing_payable`, `withheld` (customers have not
+    /// paid), `below_minimum`, `frozen` (a payment below is disputed), `unfinished` (the next run
+    /// continues) or `failed` (see `error`; the other resellers are still processed).
     #[schema(value_type = words::PayoutOutcome, example = "created")]
     pub outcome: &'static str,
     #[schema(example = 6000)]
     pub payable_cents: i64,
-    /// Commission of customers who have not paid.
+    /// Commission withheld because customers have not paid.
     #[schema(example = 0)]
     pub withheld_cents: i64,
-    /// What the next period begins with.
+    /// Amount carried forward to the next period.
     #[schema(example = 0)]
     pub carried_cents: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payout: Option<PayoutBody>,
-    /// Why it could not be worked out, or not be sent: then it is due.
+    /// Reason why it could not be calculated, or could not be sent (it is then due).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
@@ -251,12 +253,12 @@ async fn settings_of(app: &App, tenant: TenantId) -> Result<PayoutSettings, ApiP
         .ok_or_else(missing)
 }
 
-/// Create the payout of a reseller and period
+/// Create a reseller's payout for a period
 ///
-/// The period has one payout: asked for again, it is answered as it is. After a restore, payouts
-/// that were made since the backup are entered with their `cents` and `reference`, and are paid.
+/// A period has only one payout: a repeated request returns it as it is. After a restore, payouts
+/// made since the backup are entered with their `cents` and `reference` and count as paid.
 #[utoipa::path(post, path = "/v1/payouts", tag = "payouts", request_body = NewPayoutBody,
-    responses((status = 201, body = PayoutBody), (status = 200, body = PayoutBody, description = "It exists")))]
+    responses((status = 201, body = PayoutBody), (status = 200, body = PayoutBody, description = "It already exists")))]
 pub async fn create_payout(
     State(app): State<App>,
     key: MayOperate,
@@ -390,9 +392,9 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// Create what is due of every reseller
+/// Create the due payouts of all resellers
 ///
-/// May be called at any time, as often as wanted: a period has one payout.
+/// May be called at any time and as often as you like: a period has only one payout.
 #[utoipa::path(post, path = "/v1/payouts/run", tag = "payouts", request_body = PayoutRun,
     responses((status = 200, body = List<PayoutConsidered>)))]
 pub async fn run_payouts(

@@ -19,8 +19,9 @@ use web::write::{Done, Made, Write};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"execution_on": "2026-11-23"}))]
 pub struct NewSepaFile {
-    /// When the bank shall carry it out: a day on which TARGET, the system of the euro's central
-    /// banks, is open. Default: today in the platform's time zone, or the next such day.
+    /// Day on which the bank should execute the file. It must be a business day of TARGET, the
+    /// payment system of the euro's central banks. Default: today in the platform's time zone, or
+    /// the next such day.
     #[schema(value_type = Option<String>, example = "2026-11-23", format = Date)]
     pub execution_on: Option<Date>,
 }
@@ -33,7 +34,7 @@ pub struct PayoutSkipped {
     pub why: String,
 }
 
-/// A file for the bank: get it under `/v1/payouts/sepa-file/{file}`.
+/// A file for the bank. Download it from `/v1/payouts/sepa-file/{file}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct SepaFile {
     #[schema(example = "ptf_0dks8xn2a4m1c")]
@@ -45,7 +46,7 @@ pub struct SepaFile {
     #[schema(example = 6000)]
     pub cents: i64,
     pub payouts: Vec<PayoutBody>,
-    /// They stay due.
+    /// These payouts stay due.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<PayoutSkipped>,
 }
@@ -59,9 +60,10 @@ async fn file_named(app: &App, name: &str) -> Result<PayoutFile, ApiProblem> {
         .ok_or_else(missing)
 }
 
-/// Make a file of every payout by bank that is due
+/// Create a bank file with all due payouts by bank transfer
 ///
-/// They are `paying` from now on and debited. `Idempotency-Key` is required: a file is made once.
+/// The payouts become `paying` and are debited. `Idempotency-Key` is required: a file is created
+/// only once.
 #[utoipa::path(post, path = "/v1/payouts/sepa-file", tag = "payouts", request_body = NewSepaFile, responses((status = 201, body = SepaFile)))]
 pub async fn make_sepa_file(
     State(app): State<App>,
@@ -122,7 +124,7 @@ async fn body(
     })
 }
 
-/// Get a file for the bank
+/// Download a bank file
 #[utoipa::path(get, path = "/v1/payouts/sepa-file/{file}", tag = "payouts", params(("file" = String, Path, description = "`ptf_…`")),
     responses((status = 200, body = String, content_type = "application/xml")))]
 pub async fn get_sepa_file(
@@ -144,7 +146,7 @@ pub async fn get_sepa_file(
     Ok(response)
 }
 
-/// Mark everything in a file as paid
+/// Mark all payouts in a file as paid
 #[utoipa::path(post, path = "/v1/payouts/sepa-file/{file}/paid", tag = "payouts", params(("file" = String, Path, description = "`ptf_…`")),
     request_body = PaidBody, responses((status = 200, body = SepaFile)))]
 pub async fn mark_sepa_file_paid(

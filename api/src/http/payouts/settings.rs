@@ -19,12 +19,12 @@ use web::write::{Done, Write};
 const HOLD_BACK_DAYS_MAX: u16 = 366;
 const URL_BYTES_MAX: usize = 2048;
 
-/// A bank account, as it is shown.
+/// A bank account, as shown in responses.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct BankBody {
     #[schema(example = "Muster Telecom GmbH")]
     pub holder: String,
-    /// Shown in part.
+    /// Partly masked.
     #[schema(example = "DE89…3000")]
     pub iban: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -47,11 +47,11 @@ impl From<&BankAccount> for BankBody {
 pub struct PayeeBody {
     #[schema(example = "acct_1")]
     pub id: String,
-    /// The provider lets money go there.
+    /// Whether the provider allows transfers to it.
     pub transfers_enabled: bool,
-    /// It can be paid out from there.
+    /// Whether money can be paid out from it.
     pub payouts_enabled: bool,
-    /// What the provider still asks of the reseller.
+    /// Information that the provider still requires from the reseller.
     pub requirements: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ pub struct PayeeBody {
 pub struct SettingsBody {
     #[schema(example = "muster-telecom")]
     pub tenant: String,
-    /// False: nothing is set yet; these are the defaults, and nothing is paid out.
+    /// False: nothing has been set yet; these are the defaults, and nothing is paid out.
     pub stored: bool,
     #[schema(example = "EUR")]
     pub currency: &'static str,
@@ -77,50 +77,50 @@ pub struct SettingsBody {
     pub payee: Option<PayeeBody>,
 }
 
-/// An account at a bank.
+/// A bank account.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewBank {
     pub holder: String,
     pub iban: String,
-    /// Needed outside the European Economic Area.
+    /// Required outside the European Economic Area.
     pub bic: Option<String>,
 }
 
-/// What to change; what is left out stays.
+/// Fields to change. Omitted fields stay as they are.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"method": "bank", "bank": {"holder": "Muster Telecom GmbH", "iban": "DE89370400440532013000"}}))]
 pub struct SettingsChange {
-    /// ISO 4217. Default: of the reseller's agreement.
+    /// ISO 4217. Default: the currency of the reseller's agreement.
     pub currency: Option<String>,
     /// `stripe` or `bank`. Default: `bank`.
     #[schema(value_type = Option<words::PayoutMethod>, example = "bank")]
     pub method: Option<PayoutMethod>,
-    /// After the end of a month. Default: 14.
+    /// Days after the end of a month. Default: 14.
     pub hold_back_days: Option<u16>,
-    /// Less is carried forward. Default: 2500.
+    /// Smaller amounts are carried forward. Default: 2500.
     pub minimum_cents: Option<i64>,
     pub bank: Option<NewBank>,
 }
 
-/// Where the reseller shall return to.
+/// Where the reseller should return to.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"return_url": "https://console.example/payouts"}))]
 pub struct PayeeRequestBody {
-    /// After the provider's pages.
+    /// Where the reseller is sent after the provider's pages.
     pub return_url: String,
-    /// Where a link that is used too late leads. Default: `return_url`.
+    /// Where an expired link leads. Default: `return_url`.
     pub refresh_url: Option<String>,
     /// ISO 3166-1 alpha-2. Default: the tenant's.
     pub country: Option<String>,
 }
 
-/// A page of the provider's for the reseller.
+/// The provider's onboarding page for a reseller.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct OnboardingBody {
-    /// Good for minutes, and for one use.
+    /// Valid for a few minutes and a single use.
     pub url: String,
     pub payee: PayeeBody,
 }
@@ -180,7 +180,7 @@ async fn settings_of(
     Ok(default_settings(tenant, currency, method))
 }
 
-/// Read how a reseller is paid
+/// Read a reseller's payout settings
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/payout-settings", tag = "payouts",
     params(("tenant" = String, Path, description = "External id or `ten_…`")), responses((status = 200, body = SettingsBody)))]
 pub async fn get_payout_settings(
@@ -195,7 +195,7 @@ pub async fn get_payout_settings(
     )))
 }
 
-/// Change how a reseller is paid; of the platform: the bank account that is paid from
+/// Change a reseller's payout settings, or the platform's own bank account
 #[utoipa::path(patch, path = "/v1/tenants/{tenant}/payout-settings", tag = "payouts",
     params(("tenant" = String, Path, description = "External id or `ten_…`")), request_body = SettingsChange,
     responses((status = 200, body = SettingsBody)))]
@@ -273,7 +273,7 @@ impl SettingsChange {
     }
 }
 
-/// Open a reseller's account at the payment provider, or continue there
+/// Open a reseller's account at the payment provider, or continue its onboarding
 ///
 /// For the platform's operator and for the reseller itself.
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/payee", tag = "payouts",

@@ -17,11 +17,11 @@ use web::write::{Done, Write};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reference": "statement 47, 2026-11-24"}))]
 pub struct PaidBody {
-    /// Of the bank's statement, or the provider's transfer.
+    /// Reference from the bank statement, or the provider's transfer.
     pub reference: String,
 }
 
-/// Why.
+/// Reason for the change.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "returned: account closed"}))]
@@ -56,9 +56,10 @@ async fn step_because<F: Future<Output = PayoutResult<Payout>>>(
     step(app, key, write, name, |payout| take(actor, payout, reason)).await
 }
 
-/// Send a payout that is due, or one that failed again
+/// Send a due payout, or a failed one again
 ///
-/// By the payment provider: at once. By bank: one that failed is due again, for the next file.
+/// Through the payment provider it is sent immediately. By bank, a failed payout becomes due again,
+/// for the next file.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/pay", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     responses((status = 200, body = PayoutBody)))]
 pub async fn pay_payout(
@@ -101,9 +102,9 @@ pub async fn mark_payout_paid(
     step(&app, &key, &write, &name, take).await
 }
 
-/// Mark a payout as failed: the bank refused it, or the money came back
+/// Mark a payout as failed: the bank refused it, or the money was returned
 ///
-/// The balance gets it back; the payout may be paid again.
+/// The amount is credited back to the balance, and the payout can be sent again.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/failed", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     request_body = WhyBody, responses((status = 200, body = PayoutBody)))]
 pub async fn mark_payout_failed(
@@ -121,10 +122,10 @@ pub async fn mark_payout_failed(
     step_because(&app, &key, &write, &name, take).await
 }
 
-/// Take a payout back from the reseller's account at the provider
+/// Reverse a payout from the reseller's account at the provider
 ///
-/// Only while the provider says that the account has the funds; else it stays paid, and what the
-/// balance lacks is set off against later commission.
+/// This works only while the account has the funds according to the provider. Otherwise the payout
+/// stays paid, and the missing amount is set off against later commission.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/reverse", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     request_body = WhyBody, responses((status = 200, body = PayoutBody)))]
 pub async fn reverse_payout(
@@ -140,9 +141,9 @@ pub async fn reverse_payout(
     step_because(&app, &key, &write, &name, take).await
 }
 
-/// Cancel a payout of which nothing has moved
+/// Cancel a payout before any money has moved
 ///
-/// Its commission is in the next period's payout.
+/// Its commission moves to the next period's payout.
 #[utoipa::path(post, path = "/v1/payouts/{payout}/cancel", tag = "payouts", params(("payout" = String, Path, description = "`pyt_…`")),
     request_body = WhyBody, responses((status = 200, body = PayoutBody)))]
 pub async fn cancel_payout(

@@ -26,7 +26,7 @@ use web::write::{Done, Made, Write};
 pub struct AgreementBody {
     #[schema(example = "agr_0dks8xn2a4m1c")]
     pub id: String,
-    /// External ids.
+    /// External id of the buyer.
     #[schema(example = "acme-42")]
     pub buyer: String,
     #[schema(example = "muster-telecom")]
@@ -42,11 +42,11 @@ pub struct AgreementBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 2500)]
     pub commission_bp: Option<u16>,
-    /// Of a commission: the seller gets at least the price by this card.
+    /// Commissions only: the seller receives at least the price from this rate card.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floor_rate_card: Option<String>,
-    /// Of a commission without a floor: whether the buyer may sell at cards that no seller above it
-    /// published or approved.
+    /// Commissions without a floor only: whether the buyer may sell at rate cards that no seller
+    /// above it published or approved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub free_retail: Option<bool>,
     #[schema(value_type = words::Collect, example = "platform")]
@@ -57,14 +57,14 @@ pub struct AgreementBody {
     pub credit_limit_cents: Option<i64>,
     #[schema(value_type = words::OnExhausted, example = "post")]
     pub on_exhausted: OnExhausted,
-    /// Of a reseller: how much credit it may give to each buyer that the platform collects from.
+    /// Resellers only: maximum credit it may give to each buyer that the platform collects from.
     /// Absent: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 10000)]
     pub credit_cap_cents: Option<i64>,
-    /// Who agreed on it (external id). A commission makes the share of a seller further up smaller
-    /// only if that one, or one above it, agreed on it. Absent: it is not recorded, and counts as
-    /// the platform's; or it is a seller above the key's own.
+    /// External id of the tenant that agreed to it. A commission reduces the share of a seller
+    /// further up only if that seller, or one above it, agreed to it. Absent: not recorded, and
+    /// treated as agreed by the platform; or it is a seller above the key's own tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "platform")]
     pub author: Option<String>,
@@ -75,8 +75,9 @@ pub struct AgreementBody {
     pub until: Option<String>,
 }
 
-/// New terms for a buyer. A customer buys at a `rate_card`; a reseller at one, or under a
-/// commission: exactly one of `rate_card` and `commission_bp`, and with neither 25 % commission.
+/// New terms for a buyer. A customer buys at a `rate_card`; a reseller buys at a `rate_card` or
+/// under a commission. Send only one of `rate_card` and `commission_bp`; without either, the
+/// commission is 25 %.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewAgreement, example = json!({"buyer": "acme-42", "currency": "EUR", "rate_card": "retail", "collect": "platform", "credit_limit_cents": 0}))]
@@ -84,36 +85,36 @@ pub struct NewAgreementBody {
     pub buyer: String,
     #[schema(value_type = String, example = "EUR")]
     pub currency: Currency,
-    /// The seller's card, by name or `crd_…`.
+    /// The seller's rate card, by name or `crd_…`.
     pub rate_card: Option<String>,
     /// The buyer's share of what its own customers pay, in basis points.
     pub commission_bp: Option<u16>,
-    /// Of a commission: a card of the seller's, by name or `crd_…`; the seller gets at least the
-    /// price by it.
+    /// Commissions only: one of the seller's rate cards, by name or `crd_…`. The seller receives at
+    /// least its price.
     pub floor_rate_card: Option<String>,
-    /// Of a commission without a floor: the buyer may sell at cards that no seller above it
+    /// Commissions without a floor only: the buyer may sell at rate cards that no seller above it
     /// published or approved.
     #[serde(default)]
     pub free_retail: bool,
-    /// Where the buyer's money is: `platform` (default) or `reseller`. A seller below the platform
-    /// chooses once, for a new buyer, and `platform` only where the platform collects from its own
-    /// customers' sellers up to it; the platform may change it while the buyer has nothing in
-    /// either account.
+    /// Where the buyer's money is collected: `platform` (default) or `reseller`. A seller below the
+    /// platform chooses once, for a new buyer, and can choose `platform` only if the platform also
+    /// collects on every link above. The platform may change it while both of the buyer's accounts
+    /// are empty.
     #[serde(default)]
     #[schema(value_type = Option<words::Collect>, default = "platform", example = "platform")]
     pub collect: Collect,
-    /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform` a seller
-    /// below the platform gives at most its own `credit_cap_cents`.
+    /// In minor units. Absent: no limit (postpaid); 0: prepaid. With `collect: platform`, a seller
+    /// below the platform can give at most its own `credit_cap_cents`.
     pub credit_limit_cents: Option<i64>,
-    /// Of a reseller: how much credit it may give to each buyer that the platform collects from.
+    /// Resellers only: maximum credit it may give to each buyer that the platform collects from.
     /// Default: none.
     pub credit_cap_cents: Option<i64>,
-    /// Usage that the balance does not cover: `post` (default) charges it all the same, below zero;
-    /// `refuse` keeps it open (`exhausted`).
+    /// Usage that the balance does not cover: `post` (default) charges it anyway and lets the
+    /// balance go below zero; `refuse` keeps it open (`exhausted`).
     #[serde(default)]
     #[schema(value_type = Option<words::OnExhausted>, default = "post", example = "post")]
     pub on_exhausted: OnExhausted,
-    /// Default: the beginning of the present minute (later where the buyer's terms before ended
+    /// Default: the beginning of the current minute (later if the buyer's previous terms ended
     /// within it).
     #[schema(value_type = Option<String>, example = "2026-11-01T00:00:00Z", format = DateTime)]
     pub from: Option<Instant>,
@@ -122,7 +123,7 @@ pub struct NewAgreementBody {
     pub until: Option<Instant>,
 }
 
-/// When an agreement ends.
+/// End of an agreement.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"until": "2026-12-01T00:00:00Z"}))]
@@ -137,10 +138,10 @@ pub struct AgreementEnd {
 pub struct AgreementsQuery {
     /// External id or `ten_…`. Default: every buyer in the key's subtree.
     pub buyer: Option<String>,
-    /// In force then or later.
+    /// Still in force at or after this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
-    /// In force before then.
+    /// In force before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub until: Option<Instant>,
     pub cursor: Option<String>,
@@ -386,7 +387,7 @@ pub async fn list_agreements(
 
 /// End an agreement
 ///
-/// A later end than before is agreed on like new terms.
+/// A later end than before is subject to the same rules as new terms.
 #[utoipa::path(post, path = "/v1/agreements/{agreement}/end", tag = "agreements", params(("agreement" = String, Path, description = "`agr_…`")),
     request_body = AgreementEnd, responses((status = 200, body = AgreementBody)))]
 pub async fn end_agreement(

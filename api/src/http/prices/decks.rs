@@ -40,56 +40,58 @@ const CALL_METER: &str = "call";
 #[into_params(parameter_in = Query)]
 pub struct DeckQuery {
     pub owner: Option<String>,
-    /// Only say what would change.
+    /// Only report what would change.
     #[serde(default)]
     pub preview: bool,
-    /// Import although some rows are refused: their prefixes keep the rates they had.
+    /// Import even if some rows are refused: their prefixes keep their previous rates.
     #[serde(default)]
     pub skip_refused: bool,
-    /// `full` (default): prefixes that the deck does not name are closed. `partial`: they stay.
+    /// `full` (default) closes prefixes that are not in the deck; `partial` keeps them.
     #[serde(default)]
     #[param(value_type = Option<words::DeckMode>, inline)]
     pub mode: Mode,
     /// Default: `call`.
     pub meter: Option<String>,
-    /// IANA zone of a card that has no prices yet. Default: UTC.
+    /// IANA zone for a card that has no prices yet. Default: UTC.
     pub zone: Option<String>,
-    /// All ways to read a deck as one JSON object, such as
-    /// `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`; the parameters below
-    /// come before it.
+    /// All options for reading a deck as one JSON object, such as
+    /// `{"columns":{"prefix":"Code"},"ignore_columns":["Route"],"per":"60"}`. The parameters below
+    /// override it.
     pub map: Option<String>,
-    /// When the version takes effect. Default: the beginning of the present minute (now, where
-    /// another version began within it).
+    /// Time at which the version takes effect. Default: the beginning of the current minute (now,
+    /// if another version began within it).
     #[param(value_type = Option<String>, format = DateTime)]
     pub effective_from: Option<Instant>,
-    /// One character. Default: found.
+    /// One character. Default: detected.
     pub delimiter: Option<char>,
-    /// `0,0125`. Default: found.
+    /// As in `0,0125`. Default: detected.
     pub decimal_comma: Option<bool>,
     /// `year_first` (default), `day_first` or `month_first`.
     #[param(value_type = Option<words::DeckDateForm>, inline)]
     pub date_form: Option<DateForm>,
-    /// Units that a price is for. Default: what the column's title says, or 60 (per minute).
+    /// Number of units that a price covers. Default: as the column's title says, or 60 (per
+    /// minute).
     #[param(value_type = Option<String>, format = "decimal")]
     pub per: Option<Quantity>,
-    /// Increments of rows that have none. Default: 1, or, in a deck without a column of them, those
-    /// that the prefix had.
+    /// Increments for rows that have none. Default: 1; in a deck without an increment column, the
+    /// prefix's previous increments.
     #[param(value_type = Option<String>, format = "decimal")]
     pub initial: Option<Quantity>,
     #[param(value_type = Option<String>, format = "decimal")]
     pub next: Option<Quantity>,
 }
 
-/// What an import does, or would do. Counts are of prefixes, `refused` and `duplicates` of rows.
+/// Result of an import or of its preview. Counts are numbers of prefixes; `refused` and
+/// `duplicates` are numbers of rows.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = DeckImport)]
 pub struct DeckBody {
     #[schema(value_type = Object, example = json!({"new": 120, "changed": 30, "increased": 20, "decreased": 10, "closed": 4, "spared": 0, "renamed": 0, "unchanged": 298000, "increments_changed": 12, "increments_kept": 0, "increments_unsaid": 0, "blocked": 0, "opened": 0, "terms_changed": 0, "terms_kept": 0, "blocked_kept": 0, "gaps": 0, "refused": 0, "duplicates": 2}))]
     pub preview: Box<RawValue>,
-    /// The published version; absent in a preview, and if the card has these prices already.
+    /// The published version. Absent in a preview, and if the card already has these prices.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<VersionBody>,
-    /// Where a version begins that was published before, without these prices.
+    /// Beginning of an already published version that does not contain these prices.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub effective_until: Option<String>,
@@ -215,12 +217,13 @@ fn refuse(preview: &Preview) -> ApiProblem {
 
 /// Import a rate deck (CSV), or preview it
 ///
-/// At most 256 MiB. The new version is published as a whole, or nothing changes: not if a row is
-/// refused, unless `skip_refused` is set; then the prefixes of such rows keep the rates they had.
+/// At most 256 MiB. Either the whole new version is published, or nothing changes. A refused row
+/// prevents publication unless `skip_refused` is set; in that case the prefixes of refused rows
+/// keep their previous rates.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/import", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), DeckQuery),
     request_body(content = String, content_type = "text/csv", example = "Destination,Prefix,Rate,Increment\nGermany Mobile,4915,0.0125,1/1\n"),
-    responses((status = 201, body = DeckBody, description = "Published"), (status = 200, body = DeckBody, description = "A preview, or nothing to change")))]
+    responses((status = 201, body = DeckBody, description = "Published"), (status = 200, body = DeckBody, description = "A preview, or no changes")))]
 pub async fn import_deck(
     State(app): State<App>,
     key: MayWrite,

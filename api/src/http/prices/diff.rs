@@ -11,7 +11,7 @@ use web::problem::{ApiProblem, FieldError};
 /// Rates listed under each heading; the counts are of all of them.
 const LISTED_MAX: usize = 1000;
 
-/// One rate before and after.
+/// One rate before and after the change.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct ChangedRate {
     #[schema(example = "de-mobile")]
@@ -22,8 +22,8 @@ pub struct ChangedRate {
     pub after: Rate,
 }
 
-/// Rates by key: new, changed, closed (no longer there); the unchanged are counted. At most 1000 of
-/// each are listed.
+/// Rates by key: new, changed, closed (no longer present); unchanged rates are only counted. At
+/// most 1000 of each are listed.
 #[derive(Debug, Default, Serialize, utoipa::ToSchema)]
 #[schema(as = VersionDiff)]
 pub struct DiffBody {

@@ -20,27 +20,27 @@ use web::state::App;
 pub struct VersionBody {
     #[schema(example = "ver_0dks8xn2a4m1c")]
     pub id: String,
-    /// 1, 2, 3 … within its card.
+    /// Number of the version within its card: 1, 2, 3 …
     #[schema(example = 1)]
     pub number: i64,
-    /// `draft`, `published`, or `awaiting_approval`: published by a seller under a commission,
-    /// which counts for nothing until a seller above has approved it (since `published_at`).
+    /// `draft`, `published`, or `awaiting_approval`: published (at `published_at`) by a seller
+    /// under a commission, without effect until a seller above has approved it.
     #[schema(value_type = words::CardVersionStatus, example = "published")]
     pub status: &'static str,
-    /// In force from here until the next published version is.
+    /// In force from this time until the next published version takes effect.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub effective_from: Option<String>,
-    /// Exclusive: where the next one begins that counts. In the past for a version that was
-    /// published behind the present one.
+    /// Exclusive: time at which the next effective version begins. It is in the past for a version
+    /// that was published with an earlier beginning than the current one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub effective_until: Option<String>,
-    /// Whether it is the one in force now; not of drafts.
+    /// Whether this version is in force now. Absent for drafts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_force: Option<bool>,
-    /// While it awaits an approval: the number of the version that is in force now. Absent: none,
-    /// and usage is kept as `card_not_approved`.
+    /// While approval is pending: number of the version that is in force now. Absent: none, and
+    /// usage is kept as `card_not_approved`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = 1)]
     pub in_force_instead: Option<i64>,
@@ -49,11 +49,11 @@ pub struct VersionBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub published_at: Option<String>,
-    /// The prices; not in lists.
+    /// The prices. Not included in lists.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<RateCardDocument>)]
     pub card: Option<CardDoc>,
-    /// When it is published: what it says that has no effect yet.
+    /// In the response to its publication: parts of the card that have no effect yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<FieldError>,
 }

@@ -17,7 +17,7 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};
 
-/// What is measured.
+/// A kind of usage that is measured.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Meter)]
 pub struct MeterBody {
@@ -25,12 +25,12 @@ pub struct MeterBody {
     pub id: String,
     #[schema(example = "call")]
     pub name: String,
-    /// Usage of a meter in `second` is a call.
+    /// Usage on a meter in `second` is a call.
     #[schema(example = "second")]
     pub unit: String,
     #[schema(value_type = words::Aggregation, example = "sum")]
     pub aggregation: Aggregation,
-    /// `unique`: the attribute whose distinct values are counted.
+    /// For `unique`: the attribute whose distinct values are counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unique_by: Option<String>,
     #[schema(format = DateTime)]
@@ -42,9 +42,10 @@ pub struct MeterBody {
 #[schema(as = NewMeter, example = json!({"name": "call", "unit": "second"}))]
 pub struct NewMeterBody {
     pub name: String,
-    /// What one of it is: `second`, `message`, `gib` … Usage in `second` is a call: it lasts, and
-    /// is priced by the time of day as it goes on. No other spelling of it is taken, and a meter
-    /// `call`, which the records of switches are read for, has no other unit.
+    /// Unit of the meter: `second`, `message`, `gib` … Usage in `second` is a call: it has a
+    /// duration and is priced by the time of day as it progresses. No other spelling of it is
+    /// accepted, and a meter named `call`, which switch records are imported into, must have this
+    /// unit.
     pub unit: String,
     /// `sum` (default), `count`, `max`, `unique` or `latest`.
     #[serde(default)]
@@ -106,13 +107,13 @@ async fn meter_made(app: &App, made: &Made) -> Result<Meter, ApiProblem> {
         .ok_or_else(|| ApiProblem::not_found("meter"))
 }
 
-/// What is to change of a meter that nobody has reported usage of.
+/// Changes to a meter that has no reported usage yet.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"unit": "second"}))]
 pub struct MeterChange {
     pub unit: Option<String>,
-    /// With the attribute that `unique` counts by, in `unique_by`.
+    /// For `unique`, include the attribute to count by in `unique_by`.
     #[schema(value_type = Option<words::Aggregation>, example = "sum")]
     pub aggregation: Option<Aggregation>,
     pub unique_by: Option<String>,

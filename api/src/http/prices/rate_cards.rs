@@ -15,7 +15,7 @@ use web::query::Query;
 use web::state::App;
 use web::write::{Done, Made, Write};
 
-/// A seller's prices.
+/// A seller's rate card.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = RateCard)]
 pub struct RateCardBody {
@@ -49,7 +49,7 @@ pub struct NewRateCardBody {
 pub struct RateCardsQuery {
     /// External id or `ten_…` of a seller. Default: every seller in the key's subtree.
     pub owner: Option<String>,
-    /// Only what is called exactly so: one of each seller.
+    /// Exact name: at most one card per seller.
     pub name: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
@@ -60,8 +60,8 @@ pub struct RateCardsQuery {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OwnerQuery {
-    /// The seller whose card the name in the path is, by external id or `ten_…`. Default: the key's
-    /// own tenant.
+    /// Seller of the card named in the path, by external id or `ten_…`. Default: the key's own
+    /// tenant.
     pub owner: Option<String>,
 }
 

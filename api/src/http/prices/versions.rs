@@ -29,7 +29,7 @@ use web::write::{Done, Made, Write};
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"effective_from": "2026-12-01T00:00:00Z"}))]
 pub struct Publication {
-    /// Default: the beginning of the present minute (now, where another version began within it).
+    /// Default: the beginning of the current minute (now, if another version began within it).
     #[schema(value_type = Option<String>, format = DateTime)]
     pub effective_from: Option<Instant>,
 }
@@ -145,9 +145,10 @@ pub async fn beginning(app: &App, card: &RateCard) -> Result<Instant, ApiProblem
     Ok(if began { now } else { now.minute() })
 }
 
-/// Draft a version
+/// Create a draft version
 ///
-/// The body is the rate card document: currency, zone and rates, decimals as text. At most 256 MiB.
+/// The body is the rate card document: currency, zone and rates, with decimals as text. At most 256
+/// MiB.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions", tag = "rate-cards", params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), OwnerQuery),
     request_body(content = RateCardDocument, description = "The rate card document", example = json!({"currency": "EUR", "zone": "Europe/Berlin", "rates": [
         {"key": "de-mobile", "meter": "call", "prefixes": ["4915", "4916", "4917"], "call": {"initial": "60", "next": "60", "steps": [{"from": "0", "price": "0.40", "per": "60"}]}}]})),
@@ -276,7 +277,7 @@ pub async fn diff_version(
     turns::json(turn, move || Ok(diff::compare(&old, new))).await
 }
 
-/// Publish a draft: from here it never changes
+/// Publish a draft, which can never be changed afterwards
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions/{version}/publish", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery), request_body = Publication,
     responses((status = 200, body = VersionBody)))]
@@ -311,10 +312,10 @@ pub async fn publish_version(
 
 /// Approve a published version
 ///
-/// Resellers below may sell at it under a commission of this key's tenant.
+/// Resellers below may then sell at this version under a commission from this key's tenant.
 ///
-/// Needed under a commission without a floor that does not leave retail prices free. Who is farther
-/// above approves for all between.
+/// Approval is required under a commission without a floor that does not leave retail prices free.
+/// An approval from farther above also covers everyone in between.
 #[utoipa::path(post, path = "/v1/rate-cards/{card}/versions/{version}/approve", tag = "rate-cards",
     params(("card" = String, Path, description = "`crd_…`, or a name under `owner`"), ("version" = String, Path, description = "Number or `ver_…`"), OwnerQuery),
     responses((status = 200, body = VersionBody)))]

@@ -29,7 +29,7 @@ pub struct TenantBody {
     pub kind: TenantKind,
     #[schema(example = "Acme GmbH")]
     pub name: String,
-    /// External id of the seller; absent for the platform and for the key's own tenant's seller.
+    /// External id of the seller. Absent for the platform and for the key's own tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "muster-telecom")]
     pub parent: Option<String>,
@@ -57,14 +57,14 @@ pub struct NewTenantBody {
     pub name: String,
     /// The seller, by external id or `ten_…`. Default: the key's own tenant.
     pub parent: Option<String>,
-    /// ISO 3166-1 alpha-2: how national numbers are read. Default: the seller's.
+    /// ISO 3166-1 alpha-2, for reading national numbers. Default: the seller's.
     pub country: Option<String>,
-    /// How old usage may be and still be priced by itself. The platform's to set. Default: the
-    /// seller's.
+    /// Maximum age of usage that is still priced automatically. Only the platform can set it.
+    /// Default: the seller's.
     pub late_window_days: Option<u16>,
 }
 
-/// What to change; what is left out stays.
+/// Fields to change. Omitted fields stay as they are.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "Acme AG"}))]
@@ -77,14 +77,14 @@ pub struct TenantChange {
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct TenantsQuery {
-    /// Whose buyers. Default: the key's own tenant.
+    /// Seller whose buyers are listed. Default: the key's own tenant.
     pub parent: Option<String>,
-    /// Also the buyers' buyers, and `parent` itself.
+    /// Also list the buyers' buyers, and `parent` itself.
     #[serde(default)]
     pub subtree: bool,
-    /// Only who is called exactly so.
+    /// Exact name.
     pub name: Option<String>,
-    /// Only who has this id: one of each root.
+    /// Exact external id: at most one tenant per root.
     pub external_id: Option<String>,
     pub cursor: Option<String>,
     #[param(minimum = 1, maximum = 1000)]
@@ -199,7 +199,7 @@ pub async fn get_tenant(
     Ok(Json(shown(&app, &key, &tenant).await?))
 }
 
-/// List buyers, direct or all below
+/// List buyers: direct ones, or all tenants below
 #[utoipa::path(get, path = "/v1/tenants", tag = "tenants", params(TenantsQuery), responses((status = 200, body = List<TenantBody>)))]
 pub async fn list_tenants(
     State(app): State<App>,
@@ -272,7 +272,7 @@ pub async fn change_tenant(
     write.once(app, key, work, again).await
 }
 
-/// Close a tenant: it takes no more usage, its history stays
+/// Close a tenant: it accepts no more usage, and its history remains
 #[utoipa::path(post, path = "/v1/tenants/{tenant}/close", tag = "tenants", params(("tenant" = String, Path, description = "External id or `ten_…`")),
     responses((status = 200, body = TenantBody)))]
 pub async fn close_tenant(
@@ -292,8 +292,8 @@ pub async fn close_tenant(
             .settle_carries(std::slice::from_ref(&tenant))
             .await
         {
-            tracing::warn!(%problem, tenant = %tenant.id, "what is carried of a closed tenant \
-                waits for the next sweep");
+            tracing::warn!(%problem, tenant = %tenant.id, "carry of a closed tenant not settled; \
+                retrying in the next sweep");
         }
         Ok(Done::ok(shown(app, key, &tenant).await?))
     };

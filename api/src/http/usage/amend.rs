@@ -29,13 +29,13 @@ const REASON_CHARS_MAX: usize = 500;
 /// Kept events tried by one request unless it says otherwise.
 const AGAIN_EVENTS_DEFAULT: usize = 10_000;
 
-/// Why an event is taken back.
+/// Reason for voiding an event.
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"reason": "call was never connected"}))]
 pub struct VoidBody {
     pub reason: String,
-    /// Whose event, where several roots may use the same source and id.
+    /// The event's customer, if several roots use the same source and id.
     pub customer: Option<String>,
 }
 
@@ -50,13 +50,13 @@ pub struct CorrectBody {
     pub customer: Option<String>,
 }
 
-/// What moved.
+/// Result of a movement of money.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Moved)]
 pub struct MovedBody<'a> {
     #[schema(example = "EUR")]
     pub currency: &'static str,
-    /// Negative: given back to the customer.
+    /// Negative: credited back to the customer.
     #[schema(example = -400)]
     pub debit_cents: i64,
     pub splits: Vec<Split<'a>>,
@@ -64,7 +64,8 @@ pub struct MovedBody<'a> {
     pub balance_cents: i64,
 }
 
-/// What a void, and the event in its place, moved. Absent: it had never been priced.
+/// Amounts moved by a void and by the event that replaces it. Absent: the event had never been
+/// priced.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Amended)]
 pub struct AmendedBody<'a> {
@@ -182,9 +183,9 @@ async fn answer(
     Ok(Json(AmendedBody { void, event }).into_response())
 }
 
-/// Take usage back
+/// Void usage
 ///
-/// Posts −q in the original's counter and version; `Idempotency-Key` is required.
+/// Posts −q to the original's counter and version. `Idempotency-Key` is required.
 #[utoipa::path(post, path = "/v1/usage-events/{source}/{id}/void", tag = "usage-events",
     params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id")), request_body = VoidBody, responses((status = 200, body = AmendedBody)))]
 pub async fn void_usage(
@@ -200,7 +201,7 @@ pub async fn void_usage(
     answer(&app, &key, amended).await
 }
 
-/// Correct usage: a void and a new event in one step, or neither
+/// Correct usage: a void and a new event, both or neither
 #[utoipa::path(post, path = "/v1/usage-events/{source}/{id}/correct", tag = "usage-events",
     params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id")), request_body = CorrectBody, responses((status = 200, body = AmendedBody)))]
 pub async fn correct_usage(
@@ -231,10 +232,10 @@ pub struct UnratedQuery {
     pub limit: Option<usize>,
 }
 
-/// List usage that is kept without a price, and what it lacks now
+/// List usage kept without a price, and what it lacks now
 ///
-/// Of the key's whole subtree, oldest first. A page may be short although there is more: `has_more`
-/// says so.
+/// All of the key's subtree, oldest first. A page may be short although there are more rows;
+/// `has_more` tells.
 #[utoipa::path(get, path = "/v1/usage-events/unrated", tag = "usage-events", params(UnratedQuery), responses((status = 200, body = List<EventSummary>)))]
 pub async fn list_unrated(
     State(app): State<App>,
@@ -263,22 +264,22 @@ pub async fn list_unrated(
 pub struct AgainBody {
     /// A direct child of the platform. Default: the key's whole subtree.
     pub root: Option<String>,
-    /// `next_cursor` of the answer before.
+    /// `next_cursor` of the previous response.
     pub cursor: Option<String>,
-    /// Kept events to try: at most 10 000.
+    /// Maximum number of kept events to try: at most 10 000.
     pub limit: Option<usize>,
 }
 
-/// What trying again came to.
+/// Result of rating kept usage again.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = RatedAgain)]
 pub struct AgainAnswer {
     #[schema(example = 3)]
     pub rated: u64,
-    /// Of those that are not, how many are charged on their upper links.
+    /// Number of those still unrated that are charged on their upper links.
     #[schema(example = 0)]
     pub partly_rated: u64,
-    /// Still without a price, at least on some links, by reason.
+    /// Events still without a price on at least some links, by reason.
     pub unrated: Vec<ReasonCount>,
     pub has_more: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -294,7 +295,7 @@ pub struct ReasonCount {
 
 /// Rate kept usage again
 ///
-/// Sending the request again is harmless: what is rated stays rated.
+/// Repeating the request is harmless: rated usage stays rated.
 #[utoipa::path(post, path = "/v1/usage-events/rate-again", tag = "usage-events", request_body = AgainBody, responses((status = 200, body = AgainAnswer)))]
 pub async fn rate_again(
     State(app): State<App>,

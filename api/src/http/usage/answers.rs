@@ -9,7 +9,7 @@ use schema::words;
 use serde::Serialize;
 use web::problem::{FieldError, ProblemBody, problem_body};
 
-/// The answer to one event.
+/// Response to one event.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(example = json!({"id": "0192f1", "status": "rated", "currency": "EUR", "debit_cents": 400,
     "splits": [{"tenant": "platform", "cents": 300}, {"tenant": "muster-telecom", "cents": 100}], "balance_cents": 4600}))]
@@ -20,34 +20,34 @@ pub struct EventBody<'a> {
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<&'static str>,
-    /// What the customer was debited (negative: given back), in minor units.
+    /// Amount debited from the customer, in minor units (negative: credited back).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub debit_cents: Option<i64>,
-    /// From the top down; sums to `debit_cents`. Below zero: a seller that pays for usage that its
-    /// own buyer is not yet charged.
+    /// From the top down; the sum is `debit_cents`. Negative: a seller that pays for usage its own
+    /// buyer is not charged for yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splits: Option<Vec<Split<'a>>>,
-    /// The customer's balance afterwards (a duplicate: now).
+    /// The customer's balance afterwards (for a duplicate: its current balance).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub balance_cents: Option<i64>,
-    /// A capture above its hold: by how many cents.
+    /// Cents by which a capture exceeds its hold.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub over_hold_cents: Option<i64>,
-    /// Somebody below had reported the event with other content: that was taken back in the same
-    /// step.
+    /// A tenant below had reported the event with different content. That report was voided in the
+    /// same step.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub overruled: bool,
-    /// A `duplicate` of an event that was taken back meanwhile: `debit_cents` and `splits` of the
-    /// first time are not owed any more, and left out.
+    /// A `duplicate` of an event that has been voided since: the original `debit_cents` and
+    /// `splits` are no longer owed and are omitted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub voided: bool,
-    /// Why the event is kept without a price, or without one on some links.
+    /// Reason why the event is kept without a price, or without one on some links.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'a str>,
-    /// The same in words.
+    /// The reason in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<&'a str>,
-    /// Links that are not charged, from the customer's own up.
+    /// Links that are not charged, starting with the customer's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<OpenLinkBody<'a>>,
     /// Why the event is rejected.
@@ -55,17 +55,17 @@ pub struct EventBody<'a> {
     pub problem: Option<ProblemBody<'a>>,
 }
 
-/// How many events of a batch ended how.
+/// Number of events of a batch by outcome.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Counts {
     pub rated: usize,
-    /// Charged on their upper links, and kept for the others.
+    /// Charged on their upper links and kept for the others.
     #[serde(skip_serializing_if = "is_zero")]
     pub partly_rated: usize,
     pub duplicate: usize,
     pub unrated: usize,
     pub rejected: usize,
-    /// Records of a switch that are no usage: unanswered calls, second legs.
+    /// Switch records that are not usage: unanswered calls, second legs.
     #[serde(skip_serializing_if = "is_zero")]
     pub skipped: usize,
 }
@@ -74,14 +74,15 @@ fn is_zero(number: &usize) -> bool {
     *number == 0
 }
 
-/// The answer to a batch: per event, in order (`Prefer: return=minimal`: only what failed).
+/// Response to a batch: one result per event, in order (with `Prefer: return=minimal`, only the
+/// failed ones).
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct BatchBody<'a> {
     pub data: Vec<EventBody<'a>>,
     pub counts: Counts,
 }
 
-/// One event's answer, or a batch's.
+/// Response to one event or to a batch.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(untagged)]
 #[schema(as = UsageAnswer)]

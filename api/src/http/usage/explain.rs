@@ -15,13 +15,14 @@ use web::state::App;
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ExplainQuery {
-    /// Whose event, where several roots may use the same source and id.
+    /// The event's customer, if several roots use the same source and id.
     pub customer: Option<String>,
 }
 
 /// Explain a usage event
 ///
-/// Every charge's version, rate, increments, quantities, exact amount, cents and carry.
+/// The response contains every charge's version, rate, increments, quantities, exact amount, cents
+/// and carry.
 #[utoipa::path(get, path = "/v1/usage-events/{source}/{id}", tag = "usage-events",
     params(("source" = String, Path, description = "The event's source; `default` if it had none"), ("id" = String, Path, description = "The event's id"), ExplainQuery),
     responses((status = 200, body = ExplanationBody)))]

@@ -25,25 +25,25 @@ use web::{query, write};
 pub struct SwitchQuery {
     /// Default: `call`.
     pub meter: Option<String>,
-    /// Of the events' identity. Default: `default`.
+    /// Source in the events' identity. Default: `default`.
     pub source: Option<String>,
     /// Variables or columns that may name the customer, separated by commas. Default:
     /// `accountcode`.
     pub customer: Option<String>,
-    /// Variable or column of the number called, in place of the format's own.
+    /// Variable or column with the number called, instead of the format's own.
     pub destination: Option<String>,
-    /// Further variables or columns kept as attributes, separated by commas.
+    /// Further variables or columns to keep as attributes, separated by commas.
     pub attributes: Option<String>,
-    /// FreeSWITCH: bill by `billmsec`, exact to the millisecond, in place of `billsec`.
+    /// FreeSWITCH: bill by `billmsec`, exact to the millisecond, instead of `billsec`.
     #[serde(default)]
     pub milliseconds: bool,
-    /// Second legs are calls of their own.
+    /// Treat second legs as separate calls.
     #[serde(default)]
     pub both_legs: bool,
     /// FreeSWITCH: values are not URL-encoded (`encode-values=false`).
     #[serde(default)]
     pub plain_values: bool,
-    /// Asterisk: IANA zone of its local times.
+    /// Asterisk: IANA zone of the local times.
     pub zone: Option<String>,
 }
 
@@ -141,7 +141,7 @@ async fn take(
     usage_events::ingest_records(&app, &key, events, skipped, minimal).await
 }
 
-/// Take call records of FreeSWITCH (mod_json_cdr)
+/// Import FreeSWITCH call records (mod_json_cdr)
 #[utoipa::path(post, path = "/v1/ingest/freeswitch", tag = "usage-events", params(SwitchQuery),
     request_body(content = Object, content_type = "application/json"), responses((status = 200, body = BatchBody)))]
 pub async fn ingest_freeswitch(
@@ -153,9 +153,9 @@ pub async fn ingest_freeswitch(
     take(app, key, query, request, freeswitch::parse).await
 }
 
-/// Take call records of Asterisk (Master.csv)
+/// Import Asterisk call records (Master.csv)
 ///
-/// Lines that end with a line feed: a last line without one may be cut, and is refused
+/// Every line must end with a line feed: a last line without one may be cut off and is refused
 /// (`incomplete_record`).
 #[utoipa::path(post, path = "/v1/ingest/asterisk", tag = "usage-events", params(SwitchQuery),
     request_body(content = String, content_type = "text/csv"), responses((status = 200, body = BatchBody)))]

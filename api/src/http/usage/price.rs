@@ -17,7 +17,7 @@ use web::problem::ApiProblem;
 use web::state::App;
 use web::write::Write;
 
-/// The price with its explanation; `balance_cents` is what would be left.
+/// The price with its explanation; `balance_cents` is the balance that would remain.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[schema(as = Price)]
 pub struct PriceBody<'a> {
@@ -37,9 +37,9 @@ pub fn usage_at(text: &str, id: &str, at: Option<Instant>) -> Result<UsageEvent,
     json::event(text, &defaults).map_err(|(_, problem)| problem.into())
 }
 
-/// Ask what usage would cost
+/// Quote the price of usage
 ///
-/// The body is a usage event; `id` and `at` may be left out.
+/// The body is a usage event; `id` and `at` may be omitted.
 #[utoipa::path(post, path = "/v1/price", tag = "price",
     request_body = PlannedUsage,
     responses((status = 200, body = PriceBody)))]

@@ -101,7 +101,7 @@ fn is_wrapped(body: &[u8]) -> bool {
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct SendQuery {
-    /// CloudEvents: where the fields of an event stand, as a JSON object such as
+    /// CloudEvents: where to find the fields of an event, as a JSON object such as
     /// `{"fields":{"customer":"tenantid","quantity":"data.seconds"},"attributes":{},"constants":{"meter":"call"},"ignore":["data.trace"]}`.
     pub map: Option<String>,
 }
@@ -133,13 +133,14 @@ impl SendQuery {
 
 /// Send usage
 ///
-/// As JSON: one event, or several as `{"events": […]}` (a list without the object around it is read
-/// too). As NDJSON: an event in each line. As CloudEvents 1.0: one, or a batch as a list of them.
+/// As JSON: one event, or several as `{"events": […]}` (a bare list is accepted as well). As
+/// NDJSON: one event per line. As CloudEvents 1.0: one event, or a batch as a list.
 ///
-/// One event alone is answered by itself (201 rated, 200 duplicate, 202 kept without a price, 409
-/// the id was used for something else, 422 not valid). Several are answered in order with counts.
-/// `Prefer: return=minimal` answers the counts and what failed. The answer goes out when the money
-/// has moved durably; sending the same event again moves nothing.
+/// A single event gets its own response (201 rated, 200 duplicate, 202 kept without a price, 409
+/// the id was used for something else, 422 invalid). Several events get their results in order,
+/// with counts. With `Prefer: return=minimal`, the response contains only the counts and the
+/// failures. The response is sent once the money has moved durably; sending the same event again
+/// moves nothing.
 #[utoipa::path(post, path = "/v1/usage-events", tag = "usage-events",
     params(SendQuery, ("Prefer" = Option<String>, Header, description = "`return=minimal`: counts \
         and failures only")),
@@ -149,7 +150,7 @@ impl SendQuery {
         (String = "application/x-ndjson", example = "{\"id\":\"0192f1\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"600\",\"at\":\"2026-11-20T09:00:00Z\"}\n"),
         (CloudEvent = "application/cloudevents+json"), (Vec<CloudEvent> = "application/cloudevents-batch+json", example = json!([{"specversion": "1.0", "id": "0192f1", "source": "pbx-1",
             "type": "call", "subject": "acme-42", "time": "2026-11-20T09:00:00Z", "data": {"quantity": "600", "destination": "+4930123456"}}])))),
-    responses((status = 201, body = answers::EventBody, description = "Rated: money moved"), (status = 200, body = answers::UsageAnswer, description = "A batch, or a duplicate"),
+    responses((status = 201, body = answers::EventBody, description = "Rated: money has moved"), (status = 200, body = answers::UsageAnswer, description = "A batch, or a duplicate"),
         (status = 202, body = answers::EventBody, description = "Kept without a price")))]
 pub async fn send_usage(
     State(app): State<App>,
@@ -285,7 +286,7 @@ fn count(app: &App, answers: &[EventAnswer]) {
 pub struct UsageQuery {
     /// External id or `ten_…`. Default: the key's own tenant.
     pub customer: Option<String>,
-    /// By the time of arrival, `received_at`, inclusive.
+    /// By time of arrival, `received_at`, inclusive.
     #[param(value_type = Option<String>, format = DateTime)]
     pub from: Option<Instant>,
     /// Exclusive.
