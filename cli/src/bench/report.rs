@@ -233,7 +233,7 @@ mod tests {
         load generator     1.500             14
         server                 ?              ?
 
-        checked: WRONG: the books differ from what was answered
+        checked: WRONG: the books differ from the responses
         ");
     }
 
