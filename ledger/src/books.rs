@@ -4,8 +4,7 @@
 //! 1. It loads every account the batch may touch ([`Books::load`]); an account that was not loaded
 //!    is refused rather than taken for empty.
 //! 2. It takes the holds that are over at `now` out of `held`, as a recorded step of its own
-//!    ([`Books::expire_due`], at most [`crate::HOLDS_EXPIRED_PER_BATCH_MAX`] in one batch), before
-//!    any other command. The stored `held` still counts a hold that is over and not yet swept;
+//!    ([`Books::expire`], so many in one batch), before any other command. The stored `held` still counts a hold that is over and not yet swept;
 //!    while a full page of them comes back, the engine commits that step alone and asks again. So
 //!    no check of what is available ever counts a hold that is over.
 //! 3. It runs the commands in order. Usage that names a hold which turns out to be over or ended is
@@ -16,7 +15,7 @@
 use crate::hold::{amount_in, check_amounts};
 use crate::posting::{Amounts, LinkCharge, Nets, Posting, nets, postings_of};
 use crate::room::{self, Own};
-use crate::{AccountKey, Balance, HOLDS_EXPIRED_PER_BATCH_MAX, Hold, HoldState, Refusal};
+use crate::{AccountKey, Balance, Hold, HoldState, Refusal};
 use rating::fast::{FastBuild, FastMap};
 use rating::{Cents, Currency, Instant, TenantId};
 use smallvec::SmallVec;
@@ -308,37 +307,6 @@ impl Books {
             HoldState::Open => Err(Refusal::HoldNotOver),
             state => Err(Refusal::HoldEnded { state }),
         }
-    }
-
-    /// Expires the open holds among these that are over, in the order given and at most
-    /// [`HOLDS_EXPIRED_PER_BATCH_MAX`], all of them or none; the positions of those that ended.
-    pub fn expire_due(&mut self, holds: &mut [Hold], now: Instant) -> Result<Vec<usize>, Refusal> {
-        let due = holds
-            .iter()
-            .enumerate()
-            .filter(|(_, hold)| hold.state == HoldState::Open && hold.is_over(now));
-        let due: Vec<usize> = due
-            .map(|(index, _)| index)
-            .take(HOLDS_EXPIRED_PER_BATCH_MAX)
-            .collect();
-        let mut back: FastMap<AccountKey, Cents> = FastMap::default();
-        for &(account, cents) in due.iter().flat_map(|&index| &holds[index].amounts) {
-            let sum = back.entry(account).or_default();
-            *sum = sum.checked_sub(cents)?;
-        }
-        let deltas: Deltas = back
-            .into_iter()
-            .map(|(account, held)| Delta {
-                account,
-                posted: Cents::ZERO,
-                held,
-            })
-            .collect();
-        let checked = self.check(Own::Every, &deltas)?;
-        self.write(&checked);
-        due.iter()
-            .for_each(|&index| holds[index].state = HoldState::Expired);
-        Ok(due)
     }
 
     fn end(&mut self, hold: &mut Hold, state: HoldState) -> Result<(), Refusal> {

@@ -26,8 +26,5 @@ pub use posting::{
     platform_in, postings_of, reversed, splits_of,
 };
 pub use refusal::Refusal;
-
-/// Holds that one batch expires at most: a sweep never stalls the commands that wait behind it.
-pub const HOLDS_EXPIRED_PER_BATCH_MAX: usize = 1_000;
 /// Characters of a reason for an adjustment.
 pub const REASON_CHARS_MAX: usize = 500;

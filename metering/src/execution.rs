@@ -15,8 +15,9 @@ use rating::fast::FastMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Holds that are swept before the commands of one commit.
-pub const SWEEP_HOLDS_MAX: usize = ledger::HOLDS_EXPIRED_PER_BATCH_MAX;
+/// Holds that are swept before the commands of one commit: a sweep never stalls the commands that
+/// wait behind it.
+pub const SWEEP_HOLDS_MAX: usize = 1_000;
 
 /// What the turns of a batch came to: nothing of it is durable yet.
 pub struct Executed {

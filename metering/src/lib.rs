@@ -47,4 +47,5 @@ mod void;
 pub mod watch;
 
 pub use engine::Engine;
+pub use execution::SWEEP_HOLDS_MAX;
 pub use prepare::directory::Directory;

@@ -500,7 +500,7 @@ async fn held_money_is_not_spent_by_others(backend: Backend) {
 /// More than one batch may expire: every one is recorded, and none counts meanwhile.
 async fn hundreds_of_holds_end_at_once(backend: Backend) {
     let world = World::reference(backend).await;
-    let count = ledger::HOLDS_EXPIRED_PER_BATCH_MAX + 10;
+    let count = metering::SWEEP_HOLDS_MAX + 10;
     world.top_up("acme-42", 40 * count as i64).await;
     let placed: Vec<_> = (0..count)
         .map(|n| world.call("acme-42", "60").id(&format!("h{n}")))

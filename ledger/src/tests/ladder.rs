@@ -449,33 +449,19 @@ fn release_and_expire() {
 }
 
 #[test]
-fn a_sweep_takes_what_is_over_bounded_and_all_or_nothing() {
-    let most = crate::HOLDS_EXPIRED_PER_BATCH_MAX;
-    let mut books = books(&[(balance_of(4), 1_000_000)]);
-    let mut holds: Vec<Hold> = (0..most + 2).map(|_| hold(&[(4, 1)])).collect();
-    holds[0].expires_at = END.plus_micros(1);
-    for hold in &holds {
-        books.place_hold(hold, &[prepaid(4)], NOW).unwrap();
-    }
-    assert_eq!(books.expire_due(&mut holds, NOW), Ok(vec![]));
-    let ended = books.expire_due(&mut holds, END).unwrap();
-    assert_eq!((ended.first(), ended.len()), (Some(&1), most));
-    assert_eq!(
-        state(&books, balance_of(4)).1,
-        2,
-        "one is left for the next batch, one is not over"
-    );
-    assert_eq!(books.expire_due(&mut holds, END), Ok(vec![most + 1]));
-
-    holds[0].amounts = amounts(&[(4, 2)]);
+fn a_hold_that_is_more_than_what_is_held_stays_open() {
+    let mut books = books(&[(balance_of(4), 1_000)]);
+    let mut hold = hold(&[(4, 1)]);
+    books.place_hold(&hold, &[prepaid(4)], NOW).unwrap();
+    hold.amounts = amounts(&[(4, 2)]);
     refused(
         &mut books,
-        |b| b.expire_due(&mut holds, END.plus_secs(1)),
+        |books| books.expire(&mut hold, END),
         Refusal::NotHeld {
             account: balance_of(4),
         },
     );
-    assert_eq!(holds[0].state, HoldState::Open);
+    assert_eq!(hold.state, HoldState::Open);
 }
 
 #[test]
