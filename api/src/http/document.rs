@@ -261,6 +261,8 @@ fn refusal(status: u16, code: Code, when: &str) -> RefOr<utoipa::openapi::Respon
 }
 
 #[cfg(test)]
+mod reviewable;
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -270,9 +272,30 @@ mod tests {
 
     #[test]
     fn the_document_is_what_was_agreed() {
+        let document = json();
+        let parts = reviewable::parts(&document);
+        assert_eq!(reviewable::together(&parts), document);
         insta::with_settings!({snapshot_path => "../../tests/snapshots", prepend_module_to_snapshot => false}, {
-            insta::assert_snapshot!("openapi", serde_json::to_string_pretty(&json()).unwrap());
+            for (name, part) in parts {
+                let part = serde_json::to_string_pretty(&part).unwrap();
+                insta::assert_snapshot!(format!("openapi_{name}"), part);
+            }
         });
+    }
+
+    /// A part that is no more would stay for ever.
+    #[test]
+    fn every_part_is_of_the_document() {
+        let parts = reviewable::parts(&json());
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/snapshots");
+        let of_document = std::fs::read_dir(folder).unwrap().filter_map(|file| {
+            let name = file.unwrap().file_name().into_string().unwrap();
+            let part = name.strip_prefix("openapi_")?.strip_suffix(".snap")?;
+            Some(part.to_owned())
+        });
+        let mut found: Vec<String> = of_document.collect();
+        found.sort();
+        assert_eq!(found, parts.into_keys().collect::<Vec<_>>());
     }
 
     #[test]
