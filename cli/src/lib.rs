@@ -34,6 +34,8 @@ mod serve;
 mod session;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tls_tests;
 mod verify;
 
 use clap::{Parser, Subcommand};
