@@ -1,6 +1,7 @@
 //! A small HTTP client over one kept-alive connection: `ingest`, `import-rates` and the benchmark
 //! talk to a running server through it.
 
+use crate::patience::{Patience, RETRIES_MAX};
 use anyhow::{Context, anyhow};
 use http_body_util::{BodyExt, Full};
 use http_client::{NotConnected, Stream, TlsClient};
@@ -10,12 +11,8 @@ use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
 use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode, Uri};
 use std::path::PathBuf;
-use std::time::Duration;
 
-/// How often a request is sent again that the server was too busy for.
-const RETRIES_MAX: u32 = 60;
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How often one that took too long: it may have been a moment's, but what takes longer than the
+/// How often a request is sent again that took too long: it may have been a moment's, but what takes longer than the
 /// server gives will the next time, too.
 const TIMEOUTS_MAX: u32 = 2;
 
@@ -294,37 +291,28 @@ impl Connection {
     /// connection broke: every request of ours is safe to repeat. Of answers that did not come in
     /// time only the first few.
     pub async fn send_patiently(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
-        let (mut attempt, mut timeouts) = (0, 0);
+        let (mut patience, mut timeouts) = (Patience::default(), 0);
         loop {
-            let pause = match self.send(call).await {
-                Ok(answer)
-                    if !matches!(answer.status.as_u16(), 429 | 503) || attempt == RETRIES_MAX =>
-                {
-                    return Ok(answer);
-                }
+            match self.send(call).await {
+                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503) => return Ok(answer),
                 Ok(answer) => {
                     timeouts += u32::from(answer.code() == TIMEOUT);
-                    if timeouts == TIMEOUTS_MAX {
+                    if timeouts == TIMEOUTS_MAX
+                        || !patience.after_busy(answer.retry_after_secs).await
+                    {
                         return Ok(answer);
                     }
-                    answer
-                        .retry_after_secs
-                        .map_or(Duration::from_millis(50), Duration::from_secs)
                 }
-                Err(error) if attempt == RETRIES_MAX => {
-                    return Err(error.context(format!(
-                        "the connection to the server was lost {} times",
-                        attempt + 1
-                    )));
-                }
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                Err(error) => {
+                    if !patience.after_loss().await {
+                        return Err(error.context(format!(
+                            "the connection to the server was lost {} times",
+                            RETRIES_MAX + 1
+                        )));
+                    }
                     *self = self.endpoint.connect().await?;
-                    Duration::ZERO
                 }
-            };
-            attempt += 1;
-            tokio::time::sleep(pause.min(RETRY_PAUSE_MAX)).await;
+            }
         }
     }
 }

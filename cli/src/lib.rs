@@ -22,6 +22,7 @@ mod ingest;
 #[cfg(test)]
 mod loading_tests;
 mod migrate_store;
+mod patience;
 mod price;
 mod progress;
 mod reconcile;

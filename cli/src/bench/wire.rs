@@ -3,18 +3,15 @@
 //! about as much on a small request as the server does, and would be measured in its place.
 
 use crate::client::{Endpoint, refusal};
+use crate::patience::Patience;
 use anyhow::{Context, bail, ensure};
 use http_client::Stream;
 use hyper::StatusCode;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// How often a request is sent again that the server was too busy for.
-const RETRIES_MAX: u32 = 60;
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 32;
 /// Read at once at least.
 const READ_BYTES: usize = 16 * 1024;
@@ -90,24 +87,22 @@ impl Wire {
     /// # Errors
     /// Any other status, with the problem that the answer describes.
     pub async fn ask(&mut self, ask: &Ask<'_>) -> anyhow::Result<&[u8]> {
-        let mut attempt = 0;
+        let mut patience = Patience::default();
         loop {
-            let last = attempt == RETRIES_MAX;
-            let pause = match self.once(ask).await {
-                Ok(answer) if answer.is_busy() && !last => answer
-                    .retry_after
-                    .map_or(Duration::from_millis(50), Duration::from_secs),
-                Ok(answer) => return self.body(&answer),
-                Err(error) if last => return Err(error),
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    self.stream = self.endpoint.open().await?;
-                    Duration::ZERO
+            match self.once(ask).await {
+                Ok(answer) => {
+                    if !answer.is_busy() || !patience.after_busy(answer.retry_after).await {
+                        return self.body(&answer);
+                    }
                 }
-            };
-            attempt += 1;
+                Err(error) => {
+                    if !patience.after_loss().await {
+                        return Err(error);
+                    }
+                    self.stream = self.endpoint.open().await?;
+                }
+            }
             self.retries += 1;
-            tokio::time::sleep(pause.min(RETRY_PAUSE_MAX)).await;
         }
     }
 
