@@ -1,79 +1,129 @@
 //! A small HTTP client over one kept-alive connection: `ingest`, `import-rates` and the benchmark
 //! talk to a running server through it.
 
-use anyhow::{Context, anyhow, bail};
+use crate::patience::{Patience, RETRIES_MAX};
+use anyhow::{Context, anyhow};
 use http_body_util::{BodyExt, Full};
+use http_client::{NotConnected, Stream, TlsClient};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, RETRY_AFTER};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use std::time::Duration;
-use tokio::net::TcpStream;
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode, Uri};
+use std::path::PathBuf;
 
-/// How often a request is sent again that the server was too busy for.
-const RETRIES_MAX: u32 = 60;
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How often one that took too long: it may have been a moment's, but what takes longer than the
+/// How often a request is sent again that took too long: it may have been a moment's, but what takes longer than the
 /// server gives will the next time, too.
 const TIMEOUTS_MAX: u32 = 2;
 
 /// The code of an answer that did not come in time.
 const TIMEOUT: &str = "timeout";
 
+/// Whose certificate a server may have.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Trust {
+    /// PEM file of certificate authorities that an https server's certificate may come from, beside
+    /// the public ones
+    #[arg(long, env = "CENTWISE_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+}
+
+impl Trust {
+    #[cfg(test)]
+    pub fn of(ca_file: &std::path::Path) -> Self {
+        Self {
+            ca_file: Some(ca_file.to_owned()),
+        }
+    }
+
+    /// # Errors
+    /// The URL is none of a server, or the file has no certificate.
+    pub fn endpoint(&self, url: &str, key: &str) -> anyhow::Result<Endpoint> {
+        let tls = match &self.ca_file {
+            Some(file) => TlsClient::with_authorities(file).context("--ca-file")?,
+            None => TlsClient::new()?,
+        };
+        Ok(Endpoint {
+            url: server_url(url)?,
+            key: key.to_owned(),
+            tls,
+        })
+    }
+}
+
+/// `http://host[:port]/`, or the same with `https`.
+fn server_url(text: &str) -> anyhow::Result<Uri> {
+    let parsed = text.trim_end_matches('/').parse::<Uri>().ok();
+    let is_of_server = |url: &Uri| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+    };
+    parsed.filter(is_of_server).with_context(|| {
+        format!(
+            "cannot use the address {text:?}: expected https://HOST[:PORT] or http://HOST[:PORT] \
+                without a path"
+        )
+    })
+}
+
 /// A server and the key to speak to it with.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
-    /// `host:port`.
-    authority: String,
+    url: Uri,
     key: String,
+    tls: TlsClient,
 }
 
 impl Endpoint {
+    /// A server whose certificate, if it has one, comes from a public authority.
+    ///
     /// # Errors
-    /// The URL is not `http://host[:port]`.
+    /// The URL is none of a server.
     pub fn new(url: &str, key: &str) -> anyhow::Result<Self> {
-        let Some(rest) = url.strip_prefix("http://") else {
-            bail!(
-                "cannot use the address {url:?}: expected http://HOST:PORT (for https, put a proxy \
-                    in front, and give the address of the server itself here)"
-            );
-        };
-        let authority = rest.trim_end_matches('/');
-        if authority.is_empty() || authority.contains(['/', '?', '@']) {
-            bail!("cannot use the address {url:?}: expected http://HOST:PORT without a path");
-        }
-        let port = if authority.contains(':') { "" } else { ":80" };
-        Ok(Self {
-            authority: format!("{authority}{port}"),
-            key: key.to_owned(),
-        })
+        Trust::default().endpoint(url, key)
     }
 
-    /// `host:port`.
+    /// `host` or `host:port`.
     pub fn authority(&self) -> &str {
-        &self.authority
+        self.url.authority().map_or("", Authority::as_str)
     }
     pub fn key(&self) -> &str {
         &self.key
     }
 
+    /// `http://host:port`, or the same with `https`.
+    fn origin(&self) -> String {
+        let scheme = self.url.scheme_str().unwrap_or_default();
+        format!("{scheme}://{}", self.authority())
+    }
+
     /// A bare connection.
-    pub async fn open(&self) -> anyhow::Result<TcpStream> {
-        let connected = TcpStream::connect(&self.authority).await;
-        let stream = connected.with_context(|| {
-            format!(
-                "no server answers at http://{} (start one with `centwise serve`)",
-                self.authority
-            )
-        })?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+    pub async fn open(&self) -> anyhow::Result<Stream> {
+        let refused = match self.tls.connect(self.url.clone()).await {
+            Ok(stream) => return Ok(stream),
+            Err(refused) => refused,
+        };
+        let origin = self.origin();
+        let said = match &refused {
+            NotConnected::Unreachable(_) => {
+                format!("no server answers at {origin} (start one with `centwise serve`)")
+            }
+            NotConnected::Tls(_) if refused.is_unknown_authority() => format!(
+                "the certificate of {origin} is refused: no known authority signed it (--ca-file \
+                    names a file of others)"
+            ),
+            NotConnected::Tls(_) => format!("no secure connection to {origin}"),
+        };
+        Err(anyhow::Error::new(refused).context(said))
     }
 
     pub async fn connect(&self) -> anyhow::Result<Connection> {
         let stream = self.open().await?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let (sender, connection) = http1::handshake(stream.into_inner()).await?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "connection to the server ended");
@@ -212,7 +262,7 @@ impl Connection {
         let mut request = Request::builder()
             .method(call.method.clone())
             .uri(call.path)
-            .header(HOST, &self.endpoint.authority)
+            .header(HOST, self.endpoint.authority())
             .header(AUTHORIZATION, &self.authorization)
             .header(CONTENT_TYPE, call.content_type);
         if let Some(key) = call.idempotency_key {
@@ -241,37 +291,28 @@ impl Connection {
     /// connection broke: every request of ours is safe to repeat. Of answers that did not come in
     /// time only the first few.
     pub async fn send_patiently(&mut self, call: &Call<'_>) -> anyhow::Result<Answer> {
-        let (mut attempt, mut timeouts) = (0, 0);
+        let (mut patience, mut timeouts) = (Patience::default(), 0);
         loop {
-            let pause = match self.send(call).await {
-                Ok(answer)
-                    if !matches!(answer.status.as_u16(), 429 | 503) || attempt == RETRIES_MAX =>
-                {
-                    return Ok(answer);
-                }
+            match self.send(call).await {
+                Ok(answer) if !matches!(answer.status.as_u16(), 429 | 503) => return Ok(answer),
                 Ok(answer) => {
                     timeouts += u32::from(answer.code() == TIMEOUT);
-                    if timeouts == TIMEOUTS_MAX {
+                    if timeouts == TIMEOUTS_MAX
+                        || !patience.after_busy(answer.retry_after_secs).await
+                    {
                         return Ok(answer);
                     }
-                    answer
-                        .retry_after_secs
-                        .map_or(Duration::from_millis(50), Duration::from_secs)
                 }
-                Err(error) if attempt == RETRIES_MAX => {
-                    return Err(error.context(format!(
-                        "the connection to the server was lost {} times",
-                        attempt + 1
-                    )));
-                }
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                Err(error) => {
+                    if !patience.after_loss().await {
+                        return Err(error.context(format!(
+                            "the connection to the server was lost {} times",
+                            RETRIES_MAX + 1
+                        )));
+                    }
                     *self = self.endpoint.connect().await?;
-                    Duration::ZERO
                 }
-            };
-            attempt += 1;
-            tokio::time::sleep(pause.min(RETRY_PAUSE_MAX)).await;
+            }
         }
     }
 }
@@ -333,8 +374,13 @@ mod tests {
         for (url, ok) in [
             ("http://127.0.0.1:8080", true),
             ("http://localhost/", true),
-            ("https://a", false),
+            ("https://a", true),
+            ("https://[::1]:8443/", true),
             ("http://", false),
+            ("https://", false),
+            ("https://a/?b", false),
+            ("https://u:p@a", false),
+            ("ftp://a", false),
             ("http://a/b", false),
             ("a:1", false),
         ] {

@@ -69,7 +69,7 @@ pub fn explained(error: anyhow::Error) -> anyhow::Error {
         // Its causes say the same in other words.
         return anyhow::anyhow!(
             "the database is in use by another process: a server is running on it. Stop the \
-                server, or, for `ingest` and `import-rates`, use it with --url http://HOST:PORT \
+                server, or, for `ingest` and `import-rates`, use it with --url http[s]://HOST:PORT \
                 --key KEY"
         );
     }

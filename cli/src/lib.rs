@@ -22,6 +22,7 @@ mod ingest;
 #[cfg(test)]
 mod loading_tests;
 mod migrate_store;
+mod patience;
 mod price;
 mod progress;
 mod reconcile;
@@ -34,6 +35,8 @@ mod serve;
 mod session;
 mod settings;
 mod stop;
+#[cfg(test)]
+mod tls_tests;
 mod verify;
 
 use clap::{Parser, Subcommand};

@@ -147,7 +147,20 @@ impl Serving {
     }
 
     pub(super) fn run_with(&self, key: &str, words: &[&str]) -> String {
-        let target = ["--url", &self.url, "--key", key];
+        self.run_at(&self.url, key, words)
+    }
+
+    /// Through something in front of the server.
+    pub(super) fn run_through(&self, url: &str, words: &[&str]) -> String {
+        self.run_at(url, &self.key, words)
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn run_at(&self, url: &str, key: &str, words: &[&str]) -> String {
+        let target = ["--url", url, "--key", key];
         told(
             &["centwise"]
                 .iter()

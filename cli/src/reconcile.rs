@@ -2,7 +2,7 @@
 //! books.
 
 use super::Ended;
-use super::client::{Call, Endpoint};
+use super::client::{Call, Trust};
 use reports::reconciliation::ReconciliationBody;
 use std::io::Write;
 
@@ -14,11 +14,13 @@ pub struct Args {
     #[arg(long, default_value_t = 7, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=366))]
     days: u16,
     /// URL of the server
-    #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
+    #[arg(long, env = "CENTWISE_URL", value_name = "http[s]://HOST:PORT")]
     url: String,
     /// API key of a platform administrator
     #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
     key: String,
+    #[command(flatten)]
+    trust: Trust,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -26,7 +28,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let found: ReconciliationBody = super::runtime()?.block_on(async {
-        let mut server = Endpoint::new(&args.url, &args.key)?.connect().await?;
+        let mut server = args.trust.endpoint(&args.url, &args.key)?.connect().await?;
         server
             .send(&Call::get(&format!(
                 "/v1/payments/reconciliation?days={}",

@@ -1,6 +1,6 @@
 //! `centwise resume`: what to look through after a restore, and the word that it was done.
 
-use super::client::{Call, Endpoint};
+use super::client::{Call, Trust};
 use super::{Ended, counted};
 use api::http::operation::restoration::RestorationBody;
 use std::io::Write;
@@ -16,11 +16,13 @@ pub struct Args {
     #[arg(long, requires = "confirm", value_name = "TEXT")]
     reason: Option<String>,
     /// URL of the server
-    #[arg(long, env = "CENTWISE_URL", value_name = "http://HOST:PORT")]
+    #[arg(long, env = "CENTWISE_URL", value_name = "http[s]://HOST:PORT")]
     url: String,
     /// API key of a platform administrator
     #[arg(long, env = "CENTWISE_KEY", hide_env_values = true, value_name = "KEY")]
     key: String,
+    #[command(flatten)]
+    trust: Trust,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -29,7 +31,7 @@ pub struct Args {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<Ended> {
     let (before, after): (RestorationBody, Option<RestorationBody>) =
         super::runtime()?.block_on(async {
-            let mut server = Endpoint::new(&args.url, &args.key)?.connect().await?;
+            let mut server = args.trust.endpoint(&args.url, &args.key)?.connect().await?;
             let before: RestorationBody =
                 server.send(&Call::get("/v1/restoration")).await?.json()?;
             if !(args.confirm && before.is_held) {

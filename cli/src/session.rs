@@ -1,7 +1,7 @@
 //! A way to the API: a running server, or one inside this process for as long as the command runs.
 //! Both go over HTTP, so that a command does exactly what any other client can do.
 
-use super::client::{Connection, Endpoint};
+use super::client::{Connection, Endpoint, Trust};
 use super::database::{self, Database};
 use anyhow::Context;
 use api::seed::Seeder;
@@ -17,13 +17,15 @@ pub struct Target {
     #[arg(
         long,
         env = "CENTWISE_URL",
-        value_name = "http://HOST:PORT",
+        value_name = "http[s]://HOST:PORT",
         requires = "key"
     )]
     url: Option<String>,
     /// API key for --url
     #[arg(long, env = "CENTWISE_KEY", value_name = "KEY", hide_env_values = true)]
     key: Option<String>,
+    #[command(flatten)]
+    trust: Trust,
     #[command(flatten)]
     database: Database,
 }
@@ -49,7 +51,7 @@ impl Session {
     pub async fn open(target: &Target) -> anyhow::Result<Self> {
         match (&target.url, &target.key) {
             (Some(url), Some(key)) => Ok(Self {
-                endpoint: Endpoint::new(url, key)?,
+                endpoint: target.trust.endpoint(url, key)?,
                 own: None,
             }),
             _ => Self::open_own(&target.database).await,

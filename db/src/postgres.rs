@@ -7,6 +7,7 @@
 use super::restoring::{self, Restoring};
 use super::{Db, row_security};
 use crate::schema_version;
+use backon::{BackoffBuilder, ConstantBuilder};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, Executor};
@@ -30,7 +31,7 @@ const STATEMENTS_MAX: usize = 512;
 const IDLE_TIME_MAX: Duration = Duration::from_secs(10 * 60);
 const LIFETIME_MAX: Duration = Duration::from_secs(30 * 60);
 /// Attempts at bringing the schema up to date while other processes do the same.
-const MIGRATE_ATTEMPTS_MAX: u32 = 10;
+const MIGRATE_ATTEMPTS_MAX: usize = 10;
 const MIGRATE_PAUSE: Duration = Duration::from_millis(200);
 
 /// The schema.
@@ -254,14 +255,18 @@ pub async fn newer(connection: &mut PgConnection) -> Result<Option<String>, sqlx
 /// where it does not (behind a pooler, on a distributed database), the second to create a table
 /// fails, and looks again. True: the wall stands.
 async fn migrate(connection: &mut PgConnection) -> Result<bool, MigrateError> {
-    let mut attempts = 1;
+    let mut pauses = ConstantBuilder::new()
+        .with_delay(MIGRATE_PAUSE)
+        .with_max_times(MIGRATE_ATTEMPTS_MAX - 1)
+        .build();
     loop {
-        match migrate_once(connection).await {
-            Err(error) if attempts < MIGRATE_ATTEMPTS_MAX && was_overtaken(&error) => {
-                attempts += 1;
-                tokio::time::sleep(MIGRATE_PAUSE).await;
-            }
-            done => return done,
+        let done = migrate_once(connection).await;
+        match &done {
+            Err(error) if was_overtaken(error) => match pauses.next() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return done,
+            },
+            _ => return done,
         }
     }
 }

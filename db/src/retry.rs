@@ -1,17 +1,26 @@
-//! When PostgreSQL asks to try again, and when it may be done: the one place that knows.
+//! When PostgreSQL asks to try again, and when it may be done; and how long what is kept in a row
+//! waits for its next attempt: the one place that knows.
 
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use std::time::Duration;
 
 /// Attempts after the first. Under serializable isolation each of many writers of one root may lose
 /// to each other.
-const AGAIN_MAX: u32 = 40;
+const AGAIN_MAX: usize = 40;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(250);
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(PAUSE_MIN)
+    .with_max_delay(PAUSE_MAX)
+    .with_max_times(AGAIN_MAX);
+/// Doublings that are worked out; no bound is that far away.
+const DOUBLINGS_MAX: i64 = 20;
 
 /// How often something was tried.
 #[derive(Debug, Default)]
 pub struct Tries {
-    again: u32,
+    /// From the first failure on: most statements have none.
+    pauses: Option<ExponentialBackoff>,
 }
 
 impl Tries {
@@ -28,16 +37,21 @@ impl Tries {
     }
 
     pub async fn pause(&mut self) -> bool {
-        if self.again == AGAIN_MAX {
+        let pauses = self.pauses.get_or_insert_with(|| PAUSES.build());
+        let Some(pause) = pauses.next() else {
             return false;
-        }
-        let pause = PAUSE_MIN
-            .saturating_mul(1 << self.again.min(10))
-            .min(PAUSE_MAX);
-        self.again += 1;
+        };
         tokio::time::sleep(pause).await;
         true
     }
+}
+
+/// Seconds until the next attempt at what is kept in a row, after so many failures in a row:
+/// `first`, and twice as long after each further one, up to `most`. In whole seconds from the number
+/// alone, so that every process works out the same.
+pub fn pause_secs(first: i64, most: i64, failures: i64) -> i64 {
+    let doublings = failures.saturating_sub(1).clamp(0, DOUBLINGS_MAX);
+    first.saturating_mul(1 << doublings).min(most)
 }
 
 /// Nothing of the transaction stays, or nobody knows: the whole of it may be done again by who can
@@ -80,7 +94,23 @@ mod tests {
             "it may have been done"
         );
         assert!(tries.again(&gone()).await);
-        tries.again = AGAIN_MAX;
+        tries.pauses = Some(PAUSES.with_max_times(0).build());
         assert!(!tries.again(&gone()).await);
+    }
+
+    #[test]
+    fn statements_are_tried_for_some_seconds() {
+        let pauses: Vec<u128> = PAUSES.build().map(|pause| pause.as_millis()).collect();
+        assert_eq!(pauses.len(), AGAIN_MAX);
+        assert_eq!(pauses[..9], [2, 4, 8, 16, 32, 64, 128, 250, 250]);
+        assert_eq!(pauses.iter().sum::<u128>(), 8504);
+    }
+
+    #[test]
+    fn rows_wait_twice_as_long_after_each_failure() {
+        let after = |failures| pause_secs(15, 3600, failures);
+        assert_eq!([0, 1, 2, 3].map(after), [15, 15, 30, 60]);
+        assert_eq!([8, 9, 10, i64::MAX].map(after), [1920, 3600, 3600, 3600]);
+        assert_eq!(pause_secs(i64::MAX / 2, i64::MAX, 100), i64::MAX);
     }
 }

@@ -1,8 +1,12 @@
 //! The languages there are.
 
+use fluent_langneg::{NegotiationStrategy, negotiate_languages};
 use icu_locale_core::{Locale as IcuLocale, locale};
+use std::cmp::Reverse;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
+use unic_langid::LanguageIdentifier;
 
 /// A language that every message is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -23,6 +27,9 @@ const RANGES_MAX: usize = 32;
 /// Thousandths of a quality of 1.
 const WHOLE_QUALITY: u32 = 1000;
 
+static KNOWN: LazyLock<[LanguageIdentifier; 3]> =
+    LazyLock::new(|| Locale::ALL.map(|locale| locale.code().parse().unwrap_or_default()));
+
 impl Locale {
     pub const ALL: [Self; 3] = [Self::De, Self::En, Self::Fr];
 
@@ -38,26 +45,18 @@ impl Locale {
     /// The best of a request's `Accept-Language` (RFC 9110, 12.5.4): by quality, then in the order
     /// given; regions count as their language. English when none fits.
     pub fn of_accept_language(header: &str) -> Self {
-        let mut best: Option<(u32, Self)> = None;
-        for range in header.split(',').take(RANGES_MAX) {
-            let mut parts = range.split(';').map(str::trim);
-            let named = parts.next().and_then(|tag| {
-                if tag == "*" {
-                    Some(Self::En)
-                } else {
-                    tag.parse().ok()
-                }
-            });
-            let quality =
-                parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
-            let quality = quality.map_or(Some(WHOLE_QUALITY), thousandths);
-            if let (Some(named), Some(quality)) = (named, quality)
-                && quality > best.map_or(0, |(quality, _)| quality)
-            {
-                best = Some((quality, named));
-            }
-        }
-        best.map_or(Self::En, |(_, named)| named)
+        let mut ranges: Vec<(u32, LanguageIdentifier)> = header
+            .split(',')
+            .take(RANGES_MAX)
+            .filter_map(range)
+            .collect();
+        // Those of one quality stay in their order.
+        ranges.sort_by_key(|(quality, _)| Reverse(*quality));
+        let asked: Vec<_> = ranges.into_iter().map(|(_, language)| language).collect();
+        negotiate_languages(&asked, &*KNOWN, None, NegotiationStrategy::Lookup)
+            .first()
+            .and_then(|best| best.language.as_str().parse().ok())
+            .unwrap_or_default()
     }
 
     /// Where it is in [`Self::ALL`].
@@ -76,6 +75,25 @@ impl Locale {
             Self::Fr => locale!("fr"),
         }
     }
+}
+
+/// A language of the header with its quality, unless that is 0. The library that negotiates takes
+/// languages in their order and knows no qualities.
+fn range(text: &str) -> Option<(u32, LanguageIdentifier)> {
+    let mut parts = text.split(';').map(str::trim);
+    let tag = match parts.next()? {
+        "*" => Locale::En.code(),
+        tag => tag,
+    };
+    let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+    let quality = quality.map_or(Some(WHOLE_QUALITY), thousandths)?;
+    // Calendars and the like come after a subtag of one letter, and are not asked for.
+    let subtags: Vec<&str> = tag
+        .split(['-', '_'])
+        .take_while(|subtag| subtag.len() > 1)
+        .collect();
+    let language = subtags.join("-").parse().ok()?;
+    (quality > 0).then_some((quality, language))
 }
 
 /// `0.8` → 800; `None`: not a quality.
@@ -133,6 +151,16 @@ mod tests {
             ("de;q=nonsense, fr", Locale::Fr),
             ("DE-at", Locale::De),
             ("de, en", Locale::De),
+            ("de-AT", Locale::De),
+            ("nl, *;q=0.1, fr;q=0.05", Locale::En),
+            ("de-DE-u-co-phonebk", Locale::De),
+            ("fr_CA", Locale::Fr),
+            ("zh-Hant-TW, en-GB;q=0.2, fr;q=0.3", Locale::Fr),
+            ("de;q=NaN, de;q=2, de;q=0.0001", Locale::En),
+            (
+                "und, , ;q=1, \u{e4}, toolongforalanguage, fr;q=0.001",
+                Locale::Fr,
+            ),
         ] {
             assert_eq!(Locale::of_accept_language(header), want, "{header:?}");
         }

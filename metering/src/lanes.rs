@@ -18,6 +18,7 @@ use crate::execution::{Execution, SWEEP_HOLDS_MAX, execute, expire_page, names_o
 use crate::in_flight::InFlightBatches;
 use crate::queue::{COMMIT_COMMANDS_MAX, Clock, Job};
 use crate::watch::{Outcomes, Post, Stage};
+use backon::{BackoffBuilder, ExponentialBuilder};
 use gather::{Caller, Piece, Way, hand_out};
 use journal::{Journal, JournalError, Lanes};
 use ledger::Hold;
@@ -33,9 +34,12 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Attempts at one batch of which nothing was written.
-const ATTEMPTS_MAX: u32 = 8;
+const ATTEMPTS_MAX: usize = 8;
 /// Doubles with every attempt.
 const PAUSE_FIRST: Duration = Duration::from_millis(2);
+const PAUSES: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(PAUSE_FIRST)
+    .with_max_times(ATTEMPTS_MAX - 1);
 /// Time for all that comes before the turns of a batch, and again for its commit: more than the
 /// database itself allows for a lock or a statement, so that this ends only what nobody there will
 /// ever answer.
@@ -271,19 +275,19 @@ impl Lane {
         if !self.lanes.one_root {
             roots.extend(part.work.iter().filter_map(Command::other_root));
         }
-        let (mut attempt, mut pause) = (1, PAUSE_FIRST);
+        let mut pauses = PAUSES.build();
         loop {
             match self.attempt(&mut roots, part, callers).await {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => {}
                 // Without its commands there is nothing to begin again with.
-                Err(JournalError::Conflict(reason))
-                    if attempt < ATTEMPTS_MAX && !part.work.is_empty() =>
-                {
-                    tracing::debug!(reason, attempt, "retrying batch");
+                Err(JournalError::Conflict(reason)) if !part.work.is_empty() => {
+                    let Some(pause) = pauses.next() else {
+                        return Err(JournalError::Conflict(reason));
+                    };
+                    tracing::debug!(reason, ?pause, "retrying batch");
                     self.post.at(Stage::Pause);
                     tokio::time::sleep(pause).await;
-                    (attempt, pause) = (attempt + 1, pause * 2);
                 }
                 Err(error) => return Err(error),
             }

@@ -26,7 +26,8 @@ pub const ATTEMPTS_PER_ROOT_MAX: usize = 16;
 /// Later than any attempt lasts, and how long one that was cut off is left alone.
 const CLAIM_SECS: i64 = 120;
 /// Pauses after the first attempt, the second, …: what Standard Webhooks suggests, three days in
-/// all.
+/// all. They are a list and not doubled as other rows' pauses are (`db::retry`), because receivers
+/// rely on them.
 pub const PAUSES_SECS: [i64; 9] = [
     5,
     5 * 60,

@@ -3,9 +3,9 @@
 
 use crate::address::{BadUrl, Reach};
 use http_body_util::Full;
+use http_client::{HttpsConnector, NoTls, TlsClient};
 use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::Name;
@@ -13,7 +13,6 @@ use hyper_util::rt::TokioExecutor;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -52,32 +51,18 @@ pub struct WebhookRequest {
     pub body: Bytes,
 }
 
-/// The cryptography of this build has no TLS to offer.
-#[derive(Debug, thiserror::Error)]
-#[error("no TLS: {0}")]
-pub struct NoTls(#[from] rustls::Error);
-
 impl Poster {
     /// # Errors
     /// There is no TLS.
     pub fn new(reach: Reach) -> Result<Self, NoTls> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let roots = rustls::RootCertStore {
-            roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
-        };
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?;
-        let tls = tls.with_root_certificates(roots).with_no_client_auth();
+        let tls = TlsClient::new()?;
         let mut http = HttpConnector::new_with_resolver(Resolver(reach));
-        http.enforce_http(false);
         http.set_connect_timeout(Some(CONNECT_TIME_MAX));
-        let https = HttpsConnectorBuilder::new().with_tls_config(tls);
-        let https = if reach == Reach::PrivateToo {
-            https.https_or_http()
+        let connector = if reach == Reach::PrivateToo {
+            tls.https_or_http(http)
         } else {
-            https.https_only()
+            tls.https_only(http)
         };
-        let connector = https.enable_http1().wrap_connector(http);
         // No connection is kept: an answer's body is not read, and the next notice may be hours
         // away.
         let client = Client::builder(TokioExecutor::new())

@@ -6,6 +6,7 @@
 use crate::inbox::Inbox;
 use crate::rows::{Created, Origin, PaymentRows, TopUp, TopUpState};
 use catalog::{Actor, Catalog, CatalogError};
+use db::retry::pause_secs;
 use metering::Engine;
 use payouts::Payouts;
 use problem::{Code, Problem};
@@ -369,8 +370,7 @@ impl PaymentService {
 
 /// Doubles from [`AGAIN_SECS_MIN`] up to [`AGAIN_SECS_MAX`].
 pub(crate) fn again_secs(attempts: i64) -> i64 {
-    let doublings = u32::try_from((attempts - 1).clamp(0, 20)).unwrap_or(0);
-    (AGAIN_SECS_MIN << doublings).min(AGAIN_SECS_MAX)
+    pause_secs(AGAIN_SECS_MIN, AGAIN_SECS_MAX, attempts)
 }
 
 /// What is kept of a refusal.

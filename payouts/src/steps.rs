@@ -10,6 +10,7 @@ use super::month::Month;
 use super::{Error, Payouts, Result, refused};
 use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
+use db::retry::pause_secs;
 use journal::{Identity, Kind, Namespace};
 use ledger::{AccountKey, Limit, Posting};
 use metering::requests::PostPayment;
@@ -401,9 +402,10 @@ impl Payouts {
         error: String,
         now: Instant,
     ) -> Result<Payout> {
-        let doubled = PAUSE_SECS_MIN.saturating_mul(1 << payout.attempts.clamp(0, 20));
+        // Begins with a minute: an attempt counts from its beginning.
+        let doubled = pause_secs(PAUSE_SECS_MIN, PAUSE_SECS_MAX, payout.attempts + 1);
         // Payouts that failed together do not come back together.
-        let secs = doubled.min(PAUSE_SECS_MAX) + payout.id.0.rem_euclid(PAUSE_SECS_MIN);
+        let secs = doubled + payout.id.0.rem_euclid(PAUSE_SECS_MIN);
         let next_at = Some(now.plus_secs(secs));
         self.store(
             None,

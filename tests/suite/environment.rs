@@ -9,9 +9,10 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 
 /// Name, nonsense, and a right value.
-const SETTINGS: [(&str, &str, &str); 31] = [
+const SETTINGS: [(&str, &str, &str); 32] = [
     ("CENTWISE_ADMIN_PER_SEC", "0", "60"),
     ("CENTWISE_BODY_BYTES_MAX", "1", "1000000"),
+    ("CENTWISE_CA_FILE", "", "./ca.pem"),
     ("CENTWISE_CONNECTIONS_MAX", "0", "100"),
     ("CENTWISE_BACKUP_DIR", "no/such/place", "."),
     (

@@ -20,6 +20,7 @@ mod work;
 mod zipf;
 
 use super::Ended;
+use crate::client::Trust;
 use anyhow::bail;
 use std::io::Write;
 use std::path::PathBuf;
@@ -107,6 +108,8 @@ pub struct Args {
     /// Admin key for --url
     #[arg(long, value_name = "KEY", env = "CENTWISE_KEY", hide_env_values = true)]
     key: Option<String>,
+    #[command(flatten)]
+    trust: Trust,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,

@@ -37,7 +37,7 @@ impl Server {
     pub async fn start(args: &Args, deck: &Deck, people: People) -> anyhow::Result<Self> {
         if let (Some(url), Some(key)) = (&args.url, &args.key) {
             return Ok(Self {
-                endpoint: Endpoint::new(url, key)?,
+                endpoint: args.trust.endpoint(url, key)?,
                 fresh: false,
                 child: None,
                 _directory: None,

@@ -3,18 +3,15 @@
 //! about as much on a small request as the server does, and would be measured in its place.
 
 use crate::client::{Endpoint, refusal};
+use crate::patience::Patience;
 use anyhow::{Context, bail, ensure};
+use http_client::Stream;
 use hyper::StatusCode;
 use smallvec::SmallVec;
 use std::io::{self, IoSlice, Write};
 use std::ops::Range;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
-/// How often a request is sent again that the server was too busy for.
-const RETRIES_MAX: u32 = 60;
-const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 const HEADERS_MAX: usize = 32;
 /// Read at once at least.
 const READ_BYTES: usize = 16 * 1024;
@@ -62,7 +59,7 @@ impl<'a> Ask<'a> {
 #[derive(Debug)]
 pub struct Wire {
     endpoint: Endpoint,
-    stream: TcpStream,
+    stream: Stream,
     head: Vec<u8>,
     buffer: Vec<u8>,
     /// The body of an answer in several chunks.
@@ -90,24 +87,22 @@ impl Wire {
     /// # Errors
     /// Any other status, with the problem that the answer describes.
     pub async fn ask(&mut self, ask: &Ask<'_>) -> anyhow::Result<&[u8]> {
-        let mut attempt = 0;
+        let mut patience = Patience::default();
         loop {
-            let last = attempt == RETRIES_MAX;
-            let pause = match self.once(ask).await {
-                Ok(answer) if answer.is_busy() && !last => answer
-                    .retry_after
-                    .map_or(Duration::from_millis(50), Duration::from_secs),
-                Ok(answer) => return self.body(&answer),
-                Err(error) if last => return Err(error),
-                Err(_) => {
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    self.stream = self.endpoint.open().await?;
-                    Duration::ZERO
+            match self.once(ask).await {
+                Ok(answer) => {
+                    if !answer.is_busy() || !patience.after_busy(answer.retry_after).await {
+                        return self.body(&answer);
+                    }
                 }
-            };
-            attempt += 1;
+                Err(error) => {
+                    if !patience.after_loss().await {
+                        return Err(error);
+                    }
+                    self.stream = self.endpoint.open().await?;
+                }
+            }
             self.retries += 1;
-            tokio::time::sleep(pause.min(RETRY_PAUSE_MAX)).await;
         }
     }
 
@@ -183,7 +178,7 @@ impl Wire {
 }
 
 /// In one system call where the socket takes both.
-async fn write_both(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> io::Result<()> {
+async fn write_both(stream: &mut Stream, head: &[u8], body: &[u8]) -> io::Result<()> {
     let written = stream
         .write_vectored(&[IoSlice::new(head), IoSlice::new(body)])
         .await?;
@@ -192,7 +187,9 @@ async fn write_both(stream: &mut TcpStream, head: &[u8], body: &[u8]) -> io::Res
     }
     stream
         .write_all(&body[written.saturating_sub(head.len()).min(body.len())..])
-        .await
+        .await?;
+    // What TLS has not sent yet.
+    stream.flush().await
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -411,5 +408,34 @@ mod tests {
                 application/json\r\ncontent-length: 2\r\n\r\n{}"
         ));
         assert!(asked[2].ends_with("authorization: Bearer secret\r\n\r\n"));
+    }
+
+    #[test]
+    fn asks_over_tls() {
+        let runtime = crate::runtime().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let server = format!("http://{}", listener.local_addr().unwrap());
+        let proxy = crate::tls_tests::Proxy::before(&server);
+        let trust = crate::client::Trust::of(&proxy.authorities);
+        let answered = runtime.spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            stream.write_all(SIZED.as_bytes()).await.unwrap();
+            String::from_utf8(request[..read].to_vec()).unwrap()
+        });
+        let endpoint = trust.endpoint(&proxy.url, "secret").unwrap();
+        let asked = runtime.block_on(async {
+            let mut wire = Wire::connect(&endpoint).await.unwrap();
+            let ask = Ask::post("/v1/x", "application/json", b"{}");
+            assert_eq!(wire.ask(&ask).await.unwrap(), b"hello\r\n\r\nyou");
+            answered.await.unwrap()
+        });
+        let host = proxy.url.strip_prefix("https://").unwrap();
+        assert!(
+            asked.starts_with(&format!("POST /v1/x HTTP/1.1\r\nhost: {host}\r\n")),
+            "{asked}"
+        );
+        assert!(asked.ends_with("\r\n\r\n{}"), "{asked}");
     }
 }

@@ -7,6 +7,7 @@
 use super::{Result, Retention, RetentionError, latest};
 use crate::months::{self, MonthTable, Place};
 use crate::{opening_balances, sql};
+use backon::{BackoffBuilder, ConstantBuilder};
 use db::retry::Tries;
 use rating::Instant;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
@@ -33,17 +34,21 @@ impl Retention {
         let mut conn = self.pool().connect_options().connect().await?;
         sqlx::raw_sql(SETTINGS).execute(&mut conn).await?;
         let mut dropped: Vec<String> = Vec::new();
-        let mut waits = 0;
+        let patient = ConstantBuilder::new()
+            .with_delay(PAUSE)
+            .with_max_times(patience as usize);
+        let mut pauses = patient.build();
         while let Some(table) = next(&mut conn, from).await? {
             self.check_windows(now, from).await?;
             match step(&mut conn, &table).await {
-                Ok(()) => waits = 0,
-                Err(Step::Later) if waits < patience => {
-                    waits += 1;
-                    tokio::time::sleep(PAUSE).await;
+                Ok(()) => pauses = patient.build(),
+                Err(Step::Later) => {
+                    let Some(pause) = pauses.next() else {
+                        return Err(RetentionError::InUse { table: table.name });
+                    };
+                    tokio::time::sleep(pause).await;
                     continue;
                 }
-                Err(Step::Later) => return Err(RetentionError::InUse { table: table.name }),
                 Err(Step::Never(error)) => return Err(error),
             }
             let month = table.month.to_string();

@@ -4,6 +4,7 @@
 //! exceeds the cap.
 
 use crate::rows::{AutoState, AutoTopUp};
+use db::retry::pause_secs;
 use provider::Decline;
 use rating::ids::TopUpId;
 use rating::{Cents, Instant, Overflow};
@@ -173,8 +174,8 @@ pub fn failed(
         after.state = AutoState::Paused;
         after.pause = Some(end.code().to_owned());
     }
-    let doublings = u32::try_from(failures - 1).unwrap_or(u32::MAX).min(10);
-    after.not_before = now.plus_secs((BACK_OFF_SECS_MIN << doublings).min(BACK_OFF_SECS_MAX));
+    let pause = pause_secs(BACK_OFF_SECS_MIN, BACK_OFF_SECS_MAX, failures);
+    after.not_before = now.plus_secs(pause);
     if day_failures >= DAY_FAILURES_MAX {
         after.not_before = after
             .not_before
