@@ -349,7 +349,8 @@ async fn a_folder_that_is_missing_is_named() {
     ] {
         let said = refused(&run(&[&["backup", text(&path)], &data_dir[..], more].concat()).await);
         assert!(
-            said.contains(&format!("the directory {} does not exist", text(&missing))),
+            said.contains(&format!("the directory {}", text(&missing)))
+                && said.contains(" does not exist: create it first"),
             "{said}"
         );
     }
