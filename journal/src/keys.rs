@@ -13,7 +13,7 @@ pub struct StateKeys {
     pub carries: Vec<TenantId>,
     pub counters: Vec<CounterKey>,
     pub distinct_values: Vec<DistinctValueKey>,
-    /// Counters of which every member is needed (a void of `max` or `latest`).
+    /// Counters of which every distinct value is needed (a void of `max` or `latest`).
     pub all_distinct_values: Vec<CounterKey>,
     pub holds: Vec<HoldId>,
     /// Only if they are open: usage that may carry its hold's id. Mostly absent, so answered

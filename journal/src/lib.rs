@@ -279,7 +279,7 @@ pub struct DistinctValueKey {
     pub value: String,
 }
 
-/// How often a member was reported, and when last.
+/// How often a distinct value was reported, and when last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct DistinctValue {
     pub count: i64,

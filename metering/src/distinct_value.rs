@@ -22,7 +22,7 @@ use rating::{Instant, Overflow, Quantity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// The member an event is on one link: its counter, how that counts, and the value.
+/// The distinct value of an event on one link: its counter, how that counts, and the value.
 struct Place {
     aggregation: Aggregation,
     key: DistinctValueKey,
@@ -234,7 +234,7 @@ pub fn later_keys(
     }
 }
 
-/// The member a recorded charge is.
+/// The distinct value of a recorded charge.
 fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
     let counter = CounterKey {
         buyer: charge.link.buyer,
@@ -248,7 +248,7 @@ fn recorded(void: &Void, index: usize, charge: &Charge) -> Option<Place> {
         unique_by: charged.body.distinct_value.as_deref(),
         level: void.level(),
     };
-    let value = aggregate::distinct_value_value(aggregation, &report)?;
+    let value = aggregate::distinct_value_text(aggregation, &report)?;
     Some(Place {
         aggregation,
         key: DistinctValueKey { counter, value },
@@ -393,7 +393,7 @@ fn count_up_to(states: &States, key: &DistinctValueKey, segment: u32, last: u32)
 type StandsBySegment = BTreeMap<u32, Stands>;
 
 /// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by
-/// each segment from there on, without one report of a member in `first`. Values of the earlier
+/// each segment from there on, without one report of a distinct value in `first`. Values of the earlier
 /// segments are told by what is left of their totals.
 fn standing_by_segment(
     states: &States,
@@ -429,7 +429,7 @@ fn standing_by_segment(
     Ok((aggregate::standing_value(earlier)?, by_segment))
 }
 
-/// The value that stands once this member is taken out (`max`, `latest`).
+/// The value that stands once this distinct value is taken out (`max`, `latest`).
 fn standing(states: &States, without: &Place) -> Result<Option<Stands>, Overflow> {
     let is_value = |key: &DistinctValueKey| {
         key.counter == without.key.counter

@@ -1,5 +1,5 @@
 //! What a counter was charged of what is due once in a month (a flat, the flats of tiers), by card:
-//! kept as members of it.
+//! kept as distinct values of it.
 //!
 //! Another card's is due anew and another version's by its difference upwards, whatever came in
 //! between, so that the last segment alone does not tell. Kept since the counter's first event; of
@@ -16,7 +16,7 @@ use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};
 
-/// What the name of such a member begins with: like a segment's, it is no value that was reported.
+/// What the name of such a distinct value begins with: like a segment's, it is no value that was reported.
 const MARK: &str = "#flat/";
 /// That it was kept when the counter's prices first changed.
 const KEPT: &str = "#flats";
@@ -114,7 +114,7 @@ fn of_first_segment(by: &ByCard, counted: &Counted) -> Result<Exact, Overflow> {
 /// The counter was charged so much of it under this card.
 pub fn keep(counter: CounterKey, card: RateCardId, is: Exact, states: &mut States) {
     let key = key(counter, card);
-    // Beyond what a member holds nothing could be posted either.
+    // Beyond what a distinct value holds nothing could be posted either.
     let Ok(is) = distinct_value(is) else { return };
     // A void may not have loaded what it was.
     if states.distinct_values.get(&key) != Some(&is) {

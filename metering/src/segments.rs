@@ -1,4 +1,4 @@
-//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a member
+//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a distinct value
 //! of its counter.
 //!
 //! A segment ends when an event is priced by another rate of another version, and behind every
@@ -12,7 +12,7 @@ use rating::{CardVersionId, Exact, Instant, Overflow, Quantity};
 use std::collections::BTreeMap;
 use std::str::Split;
 
-/// What the name of such a member begins with; no value of another one does.
+/// What the name of such a distinct value begins with; no value of another one does.
 const MARK: char = '#';
 /// What was charged before it: nothing was counted; by the prices of the segment itself; without a
 /// bound.
@@ -62,7 +62,7 @@ impl Closed {
         }
     }
 
-    /// `None`: the member is something else.
+    /// `None`: the distinct value is something else.
     pub fn read(value: &str) -> Option<Self> {
         let mut fields = value.strip_prefix(MARK)?.split('/');
         let (number, quantity) = (
@@ -163,7 +163,7 @@ pub fn closed<'a>(
         .collect()
 }
 
-/// Whether a member is a segment, and no value that was reported.
+/// Whether a distinct value is a segment, and no value that was reported.
 pub fn is_segment(value: &str) -> bool {
     value.starts_with(MARK)
 }

@@ -35,7 +35,7 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// The member an event is; `name`: what a distinct value is called.
+/// The distinct value of an event; `name`: what a distinct value is called.
 ///
 /// # Errors
 /// It is counted by an attribute that it lacks.
@@ -54,5 +54,5 @@ pub fn value(
         unique_by: name.as_deref(),
         level,
     };
-    Ok(aggregate::distinct_value_value(aggregation, &report))
+    Ok(aggregate::distinct_value_text(aggregation, &report))
 }

@@ -1,17 +1,17 @@
 //! How usage moves a counter: count, sum, max, unique, latest, and what a withdrawal leaves.
 //!
 //! `quantity` is what P is asked for, `events` how many reports stand. `count` and `sum` need
-//! nothing but the counter. The others are decided by the *members* of the counter: the distinct
-//! values reported, each with how often it stands ([`distinct_value_value`] makes the value).
+//! nothing but the counter. The others are decided by the *distinct values* of the counter: the distinct
+//! values reported, each with how often it stands ([`distinct_value_text`] makes the value).
 //!
 //! | aggregation | a report needs | a withdrawal needs |
 //! |---|---|---|
 //! | count, sum | nothing: `Report(Known::default())` | nothing: `Withdraw(Left::default())` |
 //! | unique | `standing`: count of this value before | `standing`: count of this value after |
-//! | max | nothing | `value`: [`standing_value`] of all members after it is taken out |
-//! | latest | `newest`: from the member [`NEWEST`] | `value`: likewise |
+//! | max | nothing | `value`: [`standing_value`] of all distinct values after it is taken out |
+//! | latest | `newest`: from the distinct value [`NEWEST`] | `value`: likewise |
 //!
-//! The caller then writes the member's count ±1, and for `latest` the member [`NEWEST`] with the
+//! The caller then writes the distinct value's count ±1, and for `latest` the distinct value [`NEWEST`] with the
 //! instant and the reporter's level of the value that stands. Of two reports of one instant
 //! the larger is the latest: the order of arrival never decides.
 //!
@@ -30,7 +30,7 @@ pub type Level = u8;
 /// Member of a `latest` counter whose `at` is the instant of the value that stands.
 pub const NEWEST: &str = "";
 
-/// What happens to a counter, with what must be known of its members.
+/// What happens to a counter, with what must be known of its distinct values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DistinctValueChange {
     Report(Known),
@@ -125,10 +125,10 @@ pub fn grow(
     }
 }
 
-/// The member an event is: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
-/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no members,
+/// The distinct value of an event: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
+/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no distinct values,
 /// or the event lacks the attribute.
-pub fn distinct_value_value(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
+pub fn distinct_value_text(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
     let Report {
         at,
         quantity,
@@ -144,8 +144,8 @@ pub fn distinct_value_value(aggregation: Aggregation, report: &Report<'_>) -> Op
     }
 }
 
-/// The value that stands among the members of a `max` or `latest` counter, as (value, count).
-/// `None`: no member is left. `Overflow`: a value that [`distinct_value_value`] did not make.
+/// The value that stands among the distinct values of a `max` or `latest` counter, as (value, count).
+/// `None`: no distinct value is left. `Overflow`: a value that [`distinct_value_text`] did not make.
 pub fn standing_value<'a>(
     distinct_values: impl IntoIterator<Item = (&'a str, i64)>,
 ) -> Result<Option<Stands>, Overflow> {
@@ -224,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    /// A counter with its members, kept the way the engine keeps them.
+    /// A counter with its distinct values, kept the way the engine keeps them.
     #[derive(Debug, Clone, Default, PartialEq, Eq)]
     struct Kept {
         counter: Counter,
@@ -243,7 +243,7 @@ mod tests {
 
     impl Kept {
         fn report(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = distinct_value_value(aggregation, report).unwrap_or_default();
+            let value = distinct_value_text(aggregation, report).unwrap_or_default();
             let count = self.distinct_values.entry(value).or_default();
             let known = Known {
                 standing: *count,
@@ -266,7 +266,7 @@ mod tests {
         }
 
         fn withdraw(&mut self, aggregation: Aggregation, report: &Report<'_>) {
-            let value = distinct_value_value(aggregation, report).unwrap_or_default();
+            let value = distinct_value_text(aggregation, report).unwrap_or_default();
             let count = self.distinct_values.get_mut(&value).unwrap();
             *count -= 1;
             let standing = *count;

@@ -112,7 +112,7 @@ impl BatchExecutor {
         }
     }
 
-    /// Carries, counters and their members after these charges of an event, and where on the
+    /// Carries, counters and their distinct values after these charges of an event, and where on the
     /// counters these count.
     pub(super) fn grow(
         &mut self,
