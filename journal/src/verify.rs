@@ -11,27 +11,25 @@
 //! a person is what its digest says. Where months were dropped a root begins at its [`Opening`].
 
 mod chain;
+mod charges;
 mod identities;
 mod opening;
+mod stored;
+mod tally;
 
 pub use identities::{IDENTITIES_PER_PASS, Identities};
 pub use opening::{Opening, Totals};
+pub use stored::Stored;
+pub use tally::DIFFERENCES_MAX;
 
 use crate::hash::{Row, personal_digest};
-use crate::{
-    Amendment, BatchHead, ChargePricing, Check, Counted, CounterKey, EntryPayload, Kind, Personal,
-    Place, Seq, State,
-};
+use crate::{Amendment, BatchHead, Check, Counted, CounterKey, EntryPayload, Kind, Personal, Seq};
 use chain::Chain;
-use ledger::{AccountKey, HoldState};
+use ledger::AccountKey;
 use rating::fast::FastMap;
-use rating::{Carry, Cents, Currency, TenantId, ids::HoldId, rounding};
+use rating::{Carry, Cents, Currency, TenantId, ids::HoldId};
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
-use std::hash::BuildHasher;
-
-/// Differences listed per check; the rest is only counted as failure.
-pub const DIFFERENCES_MAX: usize = 10;
+use tally::Tally;
 
 /// One stored row of the journal.
 #[derive(Debug, Clone, Copy)]
@@ -39,40 +37,6 @@ pub struct StoredRow<'a> {
     pub batch: i64,
     pub row: Row<'a>,
     pub personal: Option<&'a [u8]>,
-}
-
-/// A check under way.
-#[derive(Debug, Default)]
-struct Tally {
-    examined: u64,
-    failed: bool,
-    differences: Vec<String>,
-}
-
-impl Tally {
-    fn differs(&mut self, what: impl Display) {
-        self.failed = true;
-        if self.differences.len() < DIFFERENCES_MAX {
-            self.differences.push(what.to_string());
-        }
-    }
-    fn into_check(self, name: &str) -> Check {
-        Check {
-            name: name.to_owned(),
-            ok: !self.failed,
-            examined: self.examined,
-            differences: self.differences,
-        }
-    }
-}
-
-/// What is stored besides the records, at the same moment.
-#[derive(Debug, Default)]
-pub struct Stored {
-    /// Every account, carry, counter, open hold and amendment.
-    pub state: State,
-    /// Every root's chain head.
-    pub chain_heads: HashMap<TenantId, [u8; 32]>,
 }
 
 #[derive(Debug, Default)]
@@ -175,40 +139,6 @@ impl Audit {
         }
     }
 
-    fn charges(&mut self, row: &Row<'_>, kind: Kind, body: &EntryPayload) {
-        self.charge_tally.examined += 1;
-        let priced = matches!(
-            kind,
-            Kind::Rated | Kind::RatedLater | Kind::Void | Kind::CarrySettled
-        );
-        if !priced && !body.charges.is_empty() {
-            self.charge_tally.differs(format_args!(
-                "record {} has charges and is no rated event",
-                row.seq
-            ));
-        }
-        if body.charges.is_empty() {
-            return;
-        }
-        if let Some(what) = misplaced(row, kind, body) {
-            self.charge_tally
-                .differs(format_args!("record {}: {what}", row.seq));
-        }
-        if body.currency.is_none() {
-            return self.charge_tally.differs(format_args!(
-                "record {}: charges without a currency",
-                row.seq
-            ));
-        }
-        for charge in &body.charges {
-            if kind == Kind::CarrySettled {
-                self.settled(row, charge);
-            }
-            self.carry(row, charge);
-            self.counter(row, kind, charge, body.place(charge.link.buyer));
-        }
-    }
-
     /// One and the same in every record that names it.
     fn platform_of(&mut self, root: TenantId, body: &EntryPayload) -> Option<TenantId> {
         let mut links = body.charges.iter().map(|charge| charge.link);
@@ -216,74 +146,6 @@ impl Audit {
             self.platform.get_or_insert(top.seller);
         }
         self.platform
-    }
-
-    fn carry(&mut self, row: &Row<'_>, charge: &crate::Charge) {
-        self.carry_tally.examined += 1;
-        let carry = self
-            .carries
-            .entry((TenantId(row.tenant), charge.link.buyer))
-            .or_default();
-        if rounding::post(*carry, charge.exact) != Ok((charge.link.cents, charge.carry)) {
-            let (exact, cents, after) = (
-                charge.exact.in_cents(),
-                charge.link.cents,
-                charge.carry.in_cents(),
-            );
-            let before = carry.in_cents();
-            self.carry_tally.differs(format_args!(
-                "record {}: carry {before} + {exact} is not {cents} + {after}",
-                row.seq
-            ));
-        }
-        *carry = charge.carry;
-    }
-
-    /// What ends with its owner ends half up, and by nothing else. Asked before [`Self::carry`].
-    fn settled(&mut self, row: &Row<'_>, charge: &crate::Charge) {
-        let carry = self
-            .carries
-            .get(&(TenantId(row.tenant), charge.link.buyer))
-            .copied()
-            .unwrap_or_default();
-        let half_up = rounding::end_carry(carry) == Ok((charge.link.cents, charge.exact));
-        if !half_up
-            || charge.carry != Carry::ZERO
-            || charge.counter.is_some()
-            || charge.pricing != ChargePricing::Carry
-        {
-            let (is, exact) = (carry.in_cents(), charge.exact.in_cents());
-            self.carry_tally.differs(format_args!(
-                "record {}: carry {is} was settled as {} cents by {exact}",
-                row.seq, charge.link.cents
-            ));
-        }
-    }
-
-    fn counter(
-        &mut self,
-        row: &Row<'_>,
-        kind: Kind,
-        charge: &crate::Charge,
-        place: Option<&Place>,
-    ) {
-        let Some(id) = charge.counter else { return };
-        self.counter_tally.examined += 1;
-        let counter = self
-            .counters
-            .entry(CounterKey {
-                buyer: charge.link.buyer,
-                id,
-            })
-            .or_default();
-        if counter.counter != charge.before {
-            let (is, was) = (charge.before.quantity, counter.counter.quantity);
-            self.counter_tally.differs(format_args!(
-                "record {}: the counter starts at {is} and stood at {was}",
-                row.seq
-            ));
-        }
-        counter.follow(charge, place, kind == Kind::Void);
     }
 
     fn effects(&mut self, row: &Row<'_>, body: &EntryPayload) {
@@ -413,191 +275,5 @@ impl Audit {
             self.opening_tally.into_check("openings"),
             self.chain.tally.into_check("hash_chain"),
         ]
-    }
-
-    fn compare(&mut self, stored: &Stored) {
-        self.chain.finish(&stored.chain_heads);
-        self.sum_up(stored);
-        self.compare_balances(stored);
-        self.compare_carries(stored);
-        compare(
-            "counter",
-            &self.counters,
-            &stored.state.counters,
-            Counted::agrees,
-            &mut self.counter_tally,
-        );
-        compare(
-            "amendment of",
-            &self.amendments,
-            &stored.state.amendments,
-            Amendment::eq,
-            &mut self.amendment_tally,
-        );
-        self.amendment_tally.examined += self.amendments.len() as u64;
-        self.compare_holds(stored);
-    }
-
-    fn sum_up(&mut self, stored: &Stored) {
-        for (key, balance) in stored
-            .state
-            .accounts
-            .iter()
-            .filter(|(_, balance)| balance.posted != Cents::ZERO)
-        {
-            self.zero_sum_examined += 1;
-            *self.sums.entry(key.currency).or_default() += i128::from(balance.posted.0);
-        }
-    }
-
-    fn zero_sum(&mut self) -> Tally {
-        let mut tally = Tally {
-            examined: self.zero_sum_examined,
-            ..Tally::default()
-        };
-        for (currency, sum) in std::mem::take(&mut self.sums)
-            .into_iter()
-            .filter(|(_, sum)| *sum != 0)
-        {
-            tally.differs(format_args!("{currency}: the accounts sum to {sum} cents"));
-        }
-        tally
-    }
-
-    fn compare_balances(&mut self, stored: &Stored) {
-        for (key, balance) in &stored.state.accounts {
-            let sum = self.balances.remove(key).unwrap_or_default();
-            if sum != i128::from(balance.posted.0) {
-                self.balance_tally.differs(format_args!(
-                    "{key}: the balance is {}, its entries sum to {sum}",
-                    balance.posted
-                ));
-            }
-        }
-        for (key, sum) in self.balances.drain().filter(|(_, sum)| *sum != 0) {
-            self.balance_tally.differs(format_args!(
-                "{key}: there is no such account, its entries sum to {sum}"
-            ));
-        }
-    }
-
-    fn compare_carries(&mut self, stored: &Stored) {
-        let links = stored.state.carries.iter().flat_map(|(&customer, links)| {
-            links
-                .iter()
-                .map(move |&(buyer, carry)| ((customer, buyer), carry))
-        });
-        let stored: HashMap<(TenantId, TenantId), Carry> =
-            links.filter(|(_, carry)| *carry != Carry::ZERO).collect();
-        self.carries.retain(|_, carry| *carry != Carry::ZERO);
-        for (key, carry) in &self.carries {
-            if stored.get(key) != Some(carry) {
-                let (customer, buyer) = key;
-                let is = stored.get(key).copied().unwrap_or_default().in_cents();
-                self.carry_tally.differs(format_args!(
-                    "{customer} on the link of {buyer}: {is} is carried, not {}",
-                    carry.in_cents()
-                ));
-            }
-        }
-        for (customer, buyer) in stored.keys().filter(|key| !self.carries.contains_key(key)) {
-            self.carry_tally.differs(format_args!(
-                "{customer} on the link of {buyer}: something is carried without a charge"
-            ));
-        }
-    }
-
-    fn compare_holds(&mut self, stored: &Stored) {
-        let mut held: HashMap<AccountKey, i128> = HashMap::new();
-        for hold in stored
-            .state
-            .holds
-            .values()
-            .filter(|hold| hold.state == HoldState::Open)
-        {
-            match self.held.remove(&hold.id) {
-                Some(amounts) if amounts.as_slice() == hold.amounts.as_slice() => {}
-                Some(_) => self.hold_tally.differs(format_args!(
-                    "{}: the hold is not what its records say",
-                    hold.id
-                )),
-                None => self.hold_tally.differs(format_args!(
-                    "{}: the hold is open without a record",
-                    hold.id
-                )),
-            }
-            hold.amounts.iter().for_each(|(account, cents)| {
-                *held.entry(*account).or_default() += i128::from(cents.0)
-            });
-        }
-        for hold in self.held.keys() {
-            self.hold_tally.differs(format_args!(
-                "{hold}: the hold is open by its records and not stored as open"
-            ));
-        }
-        for (key, balance) in &stored.state.accounts {
-            let sum = held.remove(key).unwrap_or_default();
-            if sum != i128::from(balance.held.0) {
-                self.hold_tally.differs(format_args!(
-                    "{key}: {} held, its open holds sum to {sum}",
-                    balance.held
-                ));
-            }
-        }
-        for key in held.keys() {
-            self.hold_tally.differs(format_args!(
-                "{key}: there is no such account, and holds on it are open"
-            ));
-        }
-    }
-}
-
-/// Whether charges begin or end at a link where they must not. Usage is charged up to the platform,
-/// save what corrects lower links alone; from the customer up, save where links are open. Later
-/// steps may be about any links.
-fn misplaced(row: &Row<'_>, kind: Kind, body: &EntryPayload) -> Option<&'static str> {
-    let (first, last) = (body.charges.first()?, body.charges.last()?);
-    let is_open = body
-        .trail
-        .steps
-        .as_ref()
-        .is_some_and(|steps| !steps.open.is_empty());
-    if kind != Kind::Rated {
-        return None;
-    }
-    if !is_open && first.link.buyer.0 != row.tenant {
-        return Some("the first charge is not the customer's");
-    }
-    (body
-        .trail
-        .steps
-        .as_ref()
-        .is_none_or(|steps| steps.corrects.is_none())
-        && last.link.buyer.0 != row.root)
-        .then_some("the last charge is not the platform's")
-}
-
-fn compare<
-    K: Eq + std::hash::Hash + std::fmt::Debug,
-    V: PartialEq + std::fmt::Debug,
-    S: BuildHasher,
-    T: BuildHasher,
->(
-    what: &str,
-    worked_out: &HashMap<K, V, S>,
-    stored: &HashMap<K, V, T>,
-    is_same: fn(&V, &V) -> bool,
-    tally: &mut Tally,
-) {
-    for (key, value) in worked_out {
-        if stored.get(key).is_none_or(|stored| !is_same(stored, value)) {
-            tally.differs(format_args!(
-                "{what} {key:?}: {:?} is stored, {value:?} follows from the records",
-                stored.get(key)
-            ));
-        }
-    }
-    for key in stored.keys().filter(|key| !worked_out.contains_key(key)) {
-        tally.differs(format_args!("{what} {key:?}: stored without a record"));
     }
 }

@@ -5,18 +5,20 @@
 //! repeated: postings are made once under their keys, the provider moves money once under its own,
 //! and of several processes one stores the result.
 
-use super::commission_account::CommissionAccount;
+mod posting;
+mod transfer;
+
+pub use posting::steps;
+pub(super) use posting::{Unposted, Way, commission_account_of};
+pub(super) use transfer::{key_is_good, key_of};
+
 use super::month::Month;
 use super::{Error, Payouts, Result, refused};
 use crate::rows::{Payout, PayoutMethod, PayoutRows, PayoutState};
 use catalog::Actor;
 use db::retry::pause_secs;
-use journal::{Identity, Kind, Namespace};
-use ledger::{AccountKey, Limit, Posting};
-use metering::requests::PostPayment;
 use problem::Code;
-use provider::{CallKey, KEY_GOOD_SECS, MoveKind, ProviderError, TransferRequest};
-use rating::{Cents, Instant};
+use rating::Instant;
 
 /// For how long one process alone takes a payout on; longer than any call of a provider.
 const TURN_SECS: i64 = 180;
@@ -24,45 +26,9 @@ const PAUSE_SECS_MIN: i64 = 30;
 const PAUSE_SECS_MAX: i64 = 3600;
 /// Payouts taken on by one step of the worker.
 const WORK_MAX: usize = 100;
-/// Pages of the provider's moves looked through for one transfer.
-const MOVE_PAGES_MAX: usize = 200;
-/// Source of every posting here: with the key its identity.
-const SOURCE: &str = "payout";
 
 pub(super) const FROZEN: &str =
     "a payment below this reseller is disputed: it is paid when that is over";
-
-/// Which way the money goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
-    /// To the reseller.
-    Out,
-    /// The other way: what was debited and never went out.
-    Back,
-    /// What the provider sent back.
-    Reversal,
-}
-
-/// Why nothing was posted.
-#[derive(Debug)]
-pub(super) enum Unposted {
-    /// The balance does not have it any more.
-    Uncovered(String),
-    /// Customers owe it by now.
-    Withheld(String),
-    Error(Error),
-}
-
-impl From<Unposted> for Error {
-    fn from(unposted: Unposted) -> Self {
-        match unposted {
-            Unposted::Uncovered(detail) | Unposted::Withheld(detail) => {
-                refused(Code::NotPayable, detail)
-            }
-            Unposted::Error(error) => error,
-        }
-    }
-}
 
 impl Payouts {
     /// Takes on everything that waits; how many.
@@ -293,68 +259,6 @@ impl Payouts {
         }
     }
 
-    /// Takes it off the balance, unless that is done: from then on it counts as gone. Customers may
-    /// owe it by now, and not only because its process died since it was begun.
-    async fn debit(&self, payout: &Payout, now: Instant) -> Result<(), Unposted> {
-        if self.is_debited(payout).await.map_err(Unposted::Error)? {
-            return Ok(());
-        }
-        match self.check_payable(payout, now).await {
-            Ok(_) => self.post(payout, Way::Out).await,
-            Err(Error::Refused(problem)) if problem.code == Code::NotPayable => {
-                let by_another = self.is_debited(payout).await.map_err(Unposted::Error)?;
-                if by_another {
-                    Ok(())
-                } else {
-                    Err(Unposted::Withheld(problem.detail))
-                }
-            }
-            Err(error) => Err(Unposted::Error(error)),
-        }
-    }
-
-    async fn is_debited(&self, payout: &Payout) -> Result<bool> {
-        let (source, id) = (SOURCE.into(), step_key(payout, Way::Out, payout.generation));
-        let posting = Identity {
-            root: payout.root,
-            reporter: None,
-            namespace: Namespace::Payment,
-            source,
-            id,
-        };
-        Ok(self
-            .journal()
-            .find_each(&[posting])
-            .await?
-            .iter()
-            .any(Option::is_some))
-    }
-
-    async fn send(&self, payout: Payout, now: Instant) -> Result<Payout> {
-        if !key_is_good(&payout, now) {
-            return self.look_for(payout, now).await;
-        }
-        let sent = match (&self.provider, &payout.payee) {
-            (Some(provider), Some(payee)) => {
-                let request = TransferRequest {
-                    reference: payout.id.to_string(),
-                    payee: payee.clone(),
-                    cents: payout.cents,
-                    currency: payout.currency,
-                };
-                provider.transfer(&key_of(&payout), &request).await
-            }
-            _ => Err(ProviderError::NotSent("there is no provider".to_owned())),
-        };
-        match sent {
-            Ok(transfer) => self.sent(&payout, transfer.id, now).await,
-            Err(error) if error.is_definitive() => {
-                self.failed(payout, error.to_string(), now).await
-            }
-            Err(error) => self.later(&payout, error.to_string(), now).await,
-        }
-    }
-
     /// Nothing went out: what was debited is given back.
     async fn failed(&self, payout: Payout, error: String, now: Instant) -> Result<Payout> {
         let (state, next_at) = (PayoutState::Failed, Some(now));
@@ -372,27 +276,6 @@ impl Payouts {
         } else {
             Ok(failed)
         }
-    }
-
-    async fn sent(&self, payout: &Payout, transfer: String, now: Instant) -> Result<Payout> {
-        let (transfer, paid_at) = (Some(transfer), Some(now));
-        let paid = Payout {
-            state: PayoutState::Paid,
-            transfer,
-            paid_at,
-            next_at: None,
-            error: None,
-            ..payout.clone()
-        };
-        let stored = self
-            .store(Some((&self.worker(now), "paid")), payout, paid)
-            .await?;
-        if stored.state != PayoutState::Paid {
-            // It took longer than its turn, and another process came to another end.
-            tracing::error!(payout = %payout.id, state = ?stored.state, "money was sent, but the \
-                payout is not marked as paid");
-        }
-        Ok(stored)
     }
 
     /// The same again, later.
@@ -419,125 +302,6 @@ impl Payouts {
         .await
     }
 
-    /// The provider no longer knows the key: whether the money went out, its moves tell. If they do
-    /// not, a human must.
-    async fn look_for(&self, payout: Payout, now: Instant) -> Result<Payout> {
-        match self.transfer_of(&payout, now).await {
-            Ok(Some(transfer)) => self.sent(&payout, transfer, now).await,
-            Ok(None) => {
-                self.later(
-                    &payout,
-                    "nobody knows whether it went out: look at the provider, then \
-                    say paid or failed"
-                        .into(),
-                    now,
-                )
-                .await
-            }
-            Err(Error::Provider(error)) => self.later(&payout, error.to_string(), now).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The transfer that carries this payout's id.
-    async fn transfer_of(&self, payout: &Payout, now: Instant) -> Result<Option<String>> {
-        let (provider, reference) = (self.provider()?, payout.id.to_string());
-        let from = payout
-            .begun_at
-            .unwrap_or(payout.created_at)
-            .plus_secs(-3600);
-        let mut after: Option<String> = None;
-        for _ in 0..MOVE_PAGES_MAX {
-            let page = provider.moves(from, now, after.as_deref()).await?;
-            for id in page
-                .data
-                .iter()
-                .filter(|one| one.kind == MoveKind::Transfer)
-                .filter_map(|one| one.source.as_deref())
-            {
-                match provider.transfer_by_id(id).await {
-                    Ok(transfer) if transfer.reference.as_deref() == Some(&reference) => {
-                        return Ok(Some(id.to_owned()));
-                    }
-                    // A reversal is a move of this kind, too.
-                    Ok(_) | Err(ProviderError::NotFound) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            let Some(next) = page.next else { break };
-            after = Some(next);
-        }
-        Ok(None)
-    }
-
-    /// Of what failed: the debit, if it was made, is taken back.
-    pub(super) async fn give_back(&self, payout: Payout) -> Result<Payout> {
-        // Made now if it never was, so that the two always stand together; or neither.
-        match self.post(&payout, Way::Out).await {
-            Ok(()) => self.post(&payout, Way::Back).await?,
-            Err(Unposted::Uncovered(_) | Unposted::Withheld(_)) => {}
-            Err(Unposted::Error(error)) => return Err(error),
-        }
-        self.store(
-            None,
-            &payout,
-            Payout {
-                next_at: None,
-                ..payout.clone()
-            },
-        )
-        .await
-    }
-
-    /// One move between the balance and the outside world, once per generation and way. What goes
-    /// out must be there.
-    pub(super) async fn post(&self, payout: &Payout, way: Way) -> Result<(), Unposted> {
-        let (balance, external) = (
-            commission_account_of(payout).account,
-            AccountKey::external(payout.root, payout.currency),
-        );
-        let (from, to) = if way == Way::Out {
-            (balance, external)
-        } else {
-            (external, balance)
-        };
-        let limit = Limit {
-            account: balance,
-            credit_limit: Some(Cents::ZERO),
-            refuse: true,
-        };
-        let limits = if way == Way::Out {
-            vec![limit]
-        } else {
-            Vec::new()
-        };
-        let period = Month(payout.period);
-        let key = step_key(payout, way, payout.generation);
-        let posted = PostPayment {
-            key,
-            source: SOURCE.into(),
-            root: payout.root,
-            tenant: payout.tenant,
-            currency: payout.currency,
-            kind: Kind::Payout,
-            postings: vec![Posting {
-                from,
-                to,
-                cents: payout.cents,
-            }],
-            limits,
-            reason: format!("{} of {period}", payout.id),
-        };
-        self.engine
-            .post_payment(posted)
-            .await
-            .map_err(|problem| match problem.code {
-                Code::InsufficientBalance => Unposted::Uncovered(problem.detail),
-                _ => Unposted::Error(problem.into()),
-            })?;
-        Ok(())
-    }
-
     /// Who does what nobody asked for.
     pub(super) fn worker(&self, now: Instant) -> Actor {
         Actor {
@@ -549,52 +313,6 @@ impl Payouts {
             once: None,
         }
     }
-}
-
-fn step_key(payout: &Payout, way: Way, generation: i64) -> String {
-    let suffix = match way {
-        Way::Out => "",
-        Way::Back => ":back",
-        Way::Reversal => ":reversal",
-    };
-    format!(
-        "payout:{}:{}:{generation}{suffix}",
-        Month(payout.period),
-        payout.tenant
-    )
-}
-
-/// Names of everything that may be posted of a payout.
-pub fn steps(payout: &Payout) -> impl Iterator<Item = Identity> {
-    let of = |generation| {
-        [Way::Out, Way::Back, Way::Reversal].map(|way| step_key(payout, way, generation))
-    };
-    let identity = |id| Identity {
-        root: payout.root,
-        reporter: None,
-        namespace: Namespace::Payment,
-        source: SOURCE.into(),
-        id,
-    };
-    (0..=payout.generation).flat_map(of).map(identity)
-}
-
-pub(super) fn commission_account_of(payout: &Payout) -> CommissionAccount {
-    CommissionAccount {
-        root: payout.root,
-        account: AccountKey::balance(payout.tenant, payout.currency),
-    }
-}
-
-pub(super) fn key_of(payout: &Payout) -> CallKey {
-    CallKey(format!("{}:{}", payout.id, payout.generation))
-}
-
-/// Whether the provider still knows the key of this generation, if it was ever used.
-pub(super) fn key_is_good(payout: &Payout, now: Instant) -> bool {
-    payout
-        .begun_at
-        .is_none_or(|begun| now < begun.plus_secs(KEY_GOOD_SECS))
 }
 
 pub(super) fn wrong_state(payout: &Payout, asked: &str) -> Error {

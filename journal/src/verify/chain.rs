@@ -1,6 +1,7 @@
 //! The hash chains worked out again, and compared with the heads that were committed.
 
-use super::{StoredRow, Tally, compare};
+use super::StoredRow;
+use super::tally::{Tally, compare};
 use crate::BatchHead;
 use crate::hash::{BatchHasher, GENESIS};
 use rating::{Instant, TenantId};

@@ -1,6 +1,6 @@
 //! Which identities occur twice: by hash first, in full only where hashes repeat.
 
-use super::{DIFFERENCES_MAX, Tally};
+use super::tally::{DIFFERENCES_MAX, Tally};
 use crate::hash::Row;
 use crate::{Identity, Namespace};
 use rating::TenantId;
