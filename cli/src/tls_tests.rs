@@ -26,7 +26,10 @@ pub(super) struct Proxy {
 
 impl Proxy {
     pub(super) fn before(server: &str) -> Self {
-        let (mut params, key) = (of_name("A test authority", &[]), key());
+        let key = key();
+        // Two of one name would be taken for each other.
+        let name = format!("A test authority {:?}", &key.public_key_raw()[1..9]);
+        let mut params = of_name(&name, &[]);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority = CertifiedIssuer::self_signed(params, key).unwrap();
         let own = self::key();
