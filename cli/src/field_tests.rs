@@ -1,7 +1,7 @@
 //! Files as people have them, through the commands that load them: each is charged right, or
 //! refused in words that help.
 
-use super::loading_tests::{Desk, check};
+use super::loading_tests::{Fixture, check};
 use clock::Clock;
 
 /// Yesterday, so that nothing is late.
@@ -9,7 +9,7 @@ fn yesterday() -> String {
     Clock::system().now().plus_secs(-24 * 3600).to_string()[..10].to_owned()
 }
 
-impl Desk {
+impl Fixture {
     /// Sends `text`, with `@DAY@` and `@EPOCH@` in it; what is printed, and the refused rows.
     fn ingest(&self, name: &str, text: &[u8], more: &str) -> String {
         let (day, epoch) = (
@@ -58,18 +58,18 @@ const MAPPED: &str =
 
 #[test]
 fn a_comma_that_is_not_quoted_charges_nothing() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let rows = "AcctId,accountcode,dst,lastdata,start,answer,duration,billsec,disposition\n901,acme-42,+4930123456,SIP/trunk/4930123456,60,@DAY@ 11:46:00,@DAY@ 11:46:43,49,6,ANSWERED\n";
     let map = r#"{"columns":{"id":"AcctId","customer":"accountcode","at":"answer","quantity":"billsec","destination":"dst"},"constants":{"meter":"call"},"zone":"UTC"}"#;
     check(
-        &desk.table(rows, map),
+        &fixture.table(rows, map),
         &["0 posted", "1 refused", "10 cells for 9 columns", "exit 1"],
     );
 }
 
 #[test]
 fn a_bad_byte_in_a_name_charges_the_call() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let record = |id: &str, name: &[u8]| {
         let mut record = format!(r#"{{"variables":{{"uuid":"{id}","direction":"inbound","accountcode":"acme-42","billsec":"60","answer_epoch":"@EPOCH@"}},"callflow":[{{"caller_profile":{{"caller_id_name":""#).into_bytes();
         record.extend_from_slice(name);
@@ -78,7 +78,7 @@ fn a_bad_byte_in_a_name_charges_the_call() {
     };
     let file = [record("a", b"M\xfcller"), record("b", b"ok")].concat();
     check(
-        &desk.ingest("calls.json", &file, "--format freeswitch"),
+        &fixture.ingest("calls.json", &file, "--format freeswitch"),
         &["2 rows: 2 posted", "0 refused", "exit 0"],
     );
 }
@@ -90,9 +90,9 @@ const MASTER: &str = "\"acme-42\",\"100\",\"+4930123456\",\"from-internal\",\"De
 
 #[test]
 fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let csv = |text: &str, more: &str| {
-        desk.ingest(
+        fixture.ingest(
             "calls.csv",
             text.as_bytes(),
             &format!("--format csv {more}"),
@@ -106,7 +106,7 @@ fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
             "--map",
         ],
     );
-    let map = desk.file(
+    let map = fixture.file(
         "map.json",
         r#"{"columns":{"id":0,"customer":1,"at":2,"quantity":3},"constants":{"meter":"call"}}"#,
     );
@@ -117,7 +117,7 @@ fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
         );
     }
     check(
-        &desk.ingest(
+        &fixture.ingest(
             "calls.xml",
             b"<?xml version=\"1.0\"?>\n<cdr/>\n",
             "--format freeswitch",
@@ -125,14 +125,14 @@ fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
         &["error", "is XML, not rows of text"],
     );
     check(
-        &desk.ingest(
+        &fixture.ingest(
             "calls.xml",
             b"<cdr core-uuid=\"1\"/>\n",
             "--format freeswitch",
         ),
         &["error", "mod_json_cdr are read"],
     );
-    let list = desk.file("list.json", "[]");
+    let list = fixture.file("list.json", "[]");
     check(
         &csv("id\n", &format!("--map {}", list.display())),
         &["error", "expected an object, found a list"],
@@ -163,9 +163,9 @@ fn a_file_in_which_nothing_is_an_event_does_not_end_well() {
 
 #[test]
 fn half_a_line_is_left_for_the_next_run() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let asterisk = |text: &str| {
-        desk.ingest(
+        fixture.ingest(
             "Master.csv",
             text.as_bytes(),
             "--format asterisk --zone Europe/Berlin",
@@ -195,7 +195,7 @@ fn half_a_line_is_left_for_the_next_run() {
     );
     // A finished file may end without a line feed.
     let last = MASTER.replace("u.1", "u.3");
-    let told = desk.ingest(
+    let told = fixture.ingest(
         "Master.csv",
         last.trim_end().as_bytes(),
         "--format asterisk --zone Europe/Berlin --whole",
@@ -207,10 +207,10 @@ fn half_a_line_is_left_for_the_next_run() {
 /// another id than the whole.
 #[test]
 fn the_text_of_a_refused_row_ends_with_it() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let refused = MASTER.replace(",65,60,", ",65,5,");
     let half = MASTER.replace("u.1", "u.2");
-    let told = desk.ingest(
+    let told = fixture.ingest(
         "Master.csv",
         format!("{refused}{}", &half[..half.len() - 2]).as_bytes(),
         "--format asterisk --zone Europe/Berlin",
@@ -226,11 +226,11 @@ fn the_text_of_a_refused_row_ends_with_it() {
 
 #[test]
 fn a_call_cannot_have_lasted_longer_than_since_it_began() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let map = r#"{"headless":true,"delimiter":"|","columns":{"at":0,"quantity":1,"id":2,"destination":3},"constants":{"meter":"call","customer":"acme-42"},"date_form":"epoch_seconds"}"#;
     let rows = "@EPOCH@|136.298900|a|+4930123456\n@EPOCH@|136298900000.000000|b|+4930123456\n";
     check(
-        &desk.table(rows, map),
+        &fixture.table(rows, map),
         &[
             "1 posted",
             "1 refused",
@@ -243,15 +243,15 @@ fn a_call_cannot_have_lasted_longer_than_since_it_began() {
 
 #[test]
 fn an_extension_is_no_country() {
-    let desk = Desk::new();
-    let deck = desk.file(
+    let fixture = Fixture::new();
+    let deck = fixture.file(
         "deck.csv",
         "Prefix,Destination,Rate_per_min\n1,United \
         States,0.0100\n49,Germany,0.0200\n112,Emergency,0\n",
     );
-    let card = desk.file("card.json", "");
+    let card = fixture.file("card.json", "");
     check(
-        &desk.run(
+        &fixture.run(
             "import-rates",
             Some(&deck),
             &format!("--card t --out {}", card.display()),
@@ -267,8 +267,8 @@ fn an_extension_is_no_country() {
         + &event("real", "+14155550100")
         + &event("short", "112")
         + &event("bare", "14155550100");
-    let usage = desk.file("usage.ndjson", &usage);
-    let told = desk.offline(&[
+    let usage = fixture.file("usage.ndjson", &usage);
+    let told = fixture.offline(&[
         "price",
         "--card",
         &card.display().to_string(),
@@ -289,14 +289,14 @@ fn an_extension_is_no_country() {
 
 #[test]
 fn lines_that_price_cannot_read_end_it_with_1() {
-    let desk = Desk::new();
-    let deck = desk.file(
+    let fixture = Fixture::new();
+    let deck = fixture.file(
         "deck.csv",
         "Prefix,Destination,Rate_per_min\n49,Germany,0.0200\n",
     );
-    let card = desk.directory().join("card.json");
+    let card = fixture.directory().join("card.json");
     check(
-        &desk.run(
+        &fixture.run(
             "import-rates",
             Some(&deck),
             &format!("--card t --out {}", card.display()),
@@ -309,10 +309,10 @@ fn lines_that_price_cannot_read_end_it_with_1() {
         )
     };
     let price = |text: &str, more: &[&str]| {
-        let usage = desk.file("usage.ndjson", text).display().to_string();
+        let usage = fixture.file("usage.ndjson", text).display().to_string();
         let card = card.display().to_string();
         let words = ["price", "--card", &card, "--usage", &usage];
-        desk.offline(
+        fixture.offline(
             &words
                 .into_iter()
                 .chain(more.iter().copied())
@@ -357,13 +357,13 @@ fn lines_that_price_cannot_read_end_it_with_1() {
 
 #[test]
 fn marks_and_durations_are_read_as_they_are_written() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let map = format!(
         r#"{{"columns":{{"id":"id","at":"at","quantity":"seconds","destination":"to"}},"decimal_comma":true,{MAPPED}}}"#
     );
     let rows = "id;at;seconds;to\na;@DAY@T09:00:00Z;90,5;+4930123456\nb;@DAY@T09:00:00Z;90.5;+4930123456\n";
     check(
-        &desk.table(rows, &map),
+        &fixture.table(rows, &map),
         &["1 posted", "1 refused", "`90.5`", "decimal_comma"],
     );
     let map = format!(
@@ -372,7 +372,7 @@ fn marks_and_durations_are_read_as_they_are_written() {
     let rows = "callid,duration,time-answered,dial-no\nc,00:01:23,@DAY@ \
         09:00:05,004930123456\nd,,,004930123456\n";
     check(
-        &desk.table(rows, &map),
+        &fixture.table(rows, &map),
         &[
             "1 posted",
             "2 skipped",
@@ -385,12 +385,12 @@ fn marks_and_durations_are_read_as_they_are_written() {
 
 #[test]
 fn decks_are_read_or_say_what_helps() {
-    let desk = Desk::new();
-    let card = desk.directory().join("card.json");
+    let fixture = Fixture::new();
+    let card = fixture.directory().join("card.json");
     let import = |text: &str, more: &str| {
         let _ = std::fs::remove_file(&card);
-        let file = desk.file("deck.csv", text);
-        let told = desk.run(
+        let file = fixture.file("deck.csv", text);
+        let told = fixture.run(
             "import-rates",
             Some(&file),
             &format!(
@@ -425,7 +425,7 @@ fn decks_are_read_or_say_what_helps() {
     );
     let headless = "49;Germany;0.0200\n4915;Germany Mobile;0.1000\n33;France;0.0100\n";
     check(&import(headless, ""), &["--map", "headless"]);
-    let map = desk.file(
+    let map = fixture.file(
         "map.json",
         r#"{"columns":{"prefix":0,"destination":1,"price":2}}"#,
     );
@@ -442,7 +442,7 @@ fn decks_are_read_or_say_what_helps() {
         &import(above, "--skip-lines 1"),
         &["wrote 1 rate", "\"price\":\"1.5\""],
     );
-    let wrong = desk.file("wrong.json", r#"{"decimal_comma":"yes"}"#);
+    let wrong = fixture.file("wrong.json", r#"{"decimal_comma":"yes"}"#);
     let told = import(headless, &format!("--map {}", wrong.display()));
     check(&told, &["`decimal_comma`: expected true or false"]);
     assert!(!told.contains("at line"), "{told}");
@@ -458,10 +458,10 @@ fn decks_are_read_or_say_what_helps() {
 
 #[test]
 fn exponents_and_transfers_and_legs() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let event = b"{\"id\":\"e\",\"customer\":\"acme-42\",\"meter\":\"api_call\",\"quantity\":1e-7,\"at\":\"@DAY@T10:00:00Z\"}\n";
     check(
-        &desk.ingest("usage.ndjson", event, "--format ndjson"),
+        &fixture.ingest("usage.ndjson", event, "--format ndjson"),
         &["1 posted"],
     );
     let map = format!(
@@ -472,11 +472,11 @@ fn exponents_and_transfers_and_legs() {
         09:01:00,100,+4930999999,120,ANSWERED,u.1,8\n@DAY@ 09:05:00,100,+4930999999,60,NO \
         ANSWER,u.2,9\n";
     check(
-        &desk.table(rows, &map),
+        &fixture.table(rows, &map),
         &["2 posted", "2 skipped", "0 refused"],
     );
     check(
-        &desk.table(rows, &map.replace("[\"uniqueid\",\"sequence\"]", "{}")),
+        &fixture.table(rows, &map.replace("[\"uniqueid\",\"sequence\"]", "{}")),
         &["expected a column's title"],
     );
 }
@@ -484,7 +484,7 @@ fn exponents_and_transfers_and_legs() {
 /// It was charged by a rate without prefixes.
 #[test]
 fn a_destination_that_is_half_understood_is_refused() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let file: String = ["4.93012E+11", "+4930123XXX", "'+4930123456"]
         .iter()
         .enumerate()
@@ -493,14 +493,14 @@ fn a_destination_that_is_half_understood_is_refused() {
         })
         .collect();
     check(
-        &desk.ingest("usage.ndjson", file.as_bytes(), "--format ndjson"),
+        &fixture.ingest("usage.ndjson", file.as_bytes(), "--format ndjson"),
         &["0 posted", "3  refused: invalid_number", "exit 1"],
     );
 }
 
 #[test]
 fn refused_rows_are_counted_by_code_and_end_with_1() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let line = |id: &str, more: &str| {
         format!(
             "{{\"id\":\"{id}\",\"customer\":\"acme-42\",\"meter\":\"sms\",{more}\"at\":\"@DAY@T10:00:00Z\",\"destination\":\"+4930123456\"}}\n"
@@ -510,7 +510,7 @@ fn refused_rows_are_counted_by_code_and_end_with_1() {
         + &line("b", "")
         + &line("c", "")
         + &line("d", "\"quantity\":\"x\",");
-    let told = desk.ingest("usage.ndjson", file.as_bytes(), "--format ndjson");
+    let told = fixture.ingest("usage.ndjson", file.as_bytes(), "--format ndjson");
     check(
         &told,
         &[
@@ -524,7 +524,7 @@ fn refused_rows_are_counted_by_code_and_end_with_1() {
         ],
     );
     check(
-        &desk.ingest(
+        &fixture.ingest(
             "usage.ndjson",
             line("a", "\"quantity\":1,").as_bytes(),
             "--format ndjson",
@@ -535,7 +535,7 @@ fn refused_rows_are_counted_by_code_and_end_with_1() {
 
 #[test]
 fn half_a_line_in_utf16_is_left_for_the_next_run() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let utf16 = |text: &str| -> Vec<u8> {
         let text = text.replace("@DAY@", &yesterday());
         [0xff, 0xfe]
@@ -545,7 +545,7 @@ fn half_a_line_in_utf16_is_left_for_the_next_run() {
     };
     let file = utf16(MASTER);
     for cut in [1, 2, 4, 7, 20] {
-        let told = desk.ingest(
+        let told = fixture.ingest(
             "Master.csv",
             &file[..file.len() - cut],
             "--format asterisk --zone Europe/Berlin",
@@ -561,7 +561,7 @@ fn half_a_line_in_utf16_is_left_for_the_next_run() {
         );
     }
     check(
-        &desk.ingest(
+        &fixture.ingest(
             "Master.csv",
             &file,
             "--format asterisk --zone Europe/Berlin",
@@ -572,7 +572,7 @@ fn half_a_line_in_utf16_is_left_for_the_next_run() {
 
 #[test]
 fn a_file_that_is_no_text_is_named() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     for (first, what) in [
         (&b"\x1f\x8b\x08\0"[..], "gzip"),
         (b"PK\x03\x04", "zip"),
@@ -580,14 +580,14 @@ fn a_file_that_is_no_text_is_named() {
     ] {
         for format in ["csv", "freeswitch", "asterisk", "ndjson"] {
             check(
-                &desk.ingest("calls.csv", first, &format!("--format {format} --zone UTC")),
+                &fixture.ingest("calls.csv", first, &format!("--format {format} --zone UTC")),
                 &["error", what],
             );
         }
     }
     let record = r#"{"variables":{"uuid":"bom","direction":"inbound","accountcode":"acme-42","billsec":"60","answer_epoch":"@EPOCH@"},"callflow":[{"caller_profile":{"destination_number":"+4930123456"}}]}"#;
     check(
-        &desk.ingest(
+        &fixture.ingest(
             "calls.json",
             format!("\u{feff}{record}\n").as_bytes(),
             "--format freeswitch",
@@ -596,14 +596,14 @@ fn a_file_that_is_no_text_is_named() {
     );
     let form = format!("cdr={record}").replace("\"bom\"", "\"form\"");
     check(
-        &desk.ingest("calls.form", form.as_bytes(), "--format freeswitch"),
+        &fixture.ingest("calls.form", form.as_bytes(), "--format freeswitch"),
         &["1 posted", "exit 0"],
     );
 }
 
 #[test]
 fn legs_in_two_files_are_told() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let leg = |uuid: &str, other: &str| {
         format!(
             "X,1002,+4930123456,default,@DAY@ 09:00:00,@DAY@ 09:00:03,@DAY@ \
@@ -611,7 +611,7 @@ fn legs_in_two_files_are_told() {
         )
     };
     let ingest = |text: &str| {
-        desk.ingest(
+        fixture.ingest(
             "Master.csv",
             text.as_bytes(),
             "--format freeswitch --zone UTC",
@@ -634,10 +634,10 @@ fn legs_in_two_files_are_told() {
 
 #[test]
 fn increments_are_kept_stated_or_named() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let import = |deck: &str, more: &str| {
-        let file = desk.file("deck.csv", deck);
-        desk.run(
+        let file = fixture.file("deck.csv", deck);
+        fixture.run(
             "import-rates",
             Some(&file),
             &format!("--card carriers --owner muster-telecom {more}"),
@@ -688,10 +688,10 @@ fn increments_are_kept_stated_or_named() {
 
 #[test]
 fn fees_and_blocks_are_kept_or_named() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let import = |deck: &str, more: &str| {
-        let file = desk.file("deck.csv", deck);
-        desk.run(
+        let file = fixture.file("deck.csv", deck);
+        fixture.run(
             "import-rates",
             Some(&file),
             &format!("--card carriers --owner muster-telecom {more}"),

@@ -1,7 +1,7 @@
 //! `ingest --follow` against a running server: every line once, whatever happens to the file and to
 //! the command.
 
-use super::loading_tests::{Desk, Serving, check};
+use super::loading_tests::{Fixture, Serving, check};
 use clock::Clock;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub(super) struct Master {
 
 impl Master {
     pub(super) fn new() -> Self {
-        let serving = Serving::over(Desk::new());
-        let folder = serving.desk.directory().join("cdr");
+        let serving = Serving::over(Fixture::new());
+        let folder = serving.fixture.directory().join("cdr");
         std::fs::create_dir(&folder).unwrap();
         Self {
             serving,
@@ -155,7 +155,7 @@ fn rotation_and_truncation_lose_nothing() {
 fn a_file_with_titles_is_followed_too() {
     let master = Master::new();
     let day = &Clock::system().now().plus_secs(-24 * 3600).to_string()[..10];
-    let map = master.serving.desk.file("map.json", r#"{"columns":{"id":"id","at":"at","quantity":"s","destination":"to"},"constants":{"meter":"call","customer":"acme-42"},"zone":"UTC"}"#);
+    let map = master.serving.fixture.file("map.json", r#"{"columns":{"id":"id","at":"at","quantity":"s","destination":"to"},"constants":{"meter":"call","customer":"acme-42"},"zone":"UTC"}"#);
     let file = |path: &Path| path.display().to_string();
     let follow = || {
         master.serving.run(&[

@@ -10,11 +10,11 @@ const DECK: &str =
     "Prefix,Destination,Rate\n4930,Berlin,0.10\n4989,Munich,0.20\n4940,Hamburg,0.30\n";
 const HOUR_SECS: i64 = 3600;
 
-pub(super) struct Desk {
+pub(super) struct Fixture {
     directory: tempfile::TempDir,
 }
 
-impl Desk {
+impl Fixture {
     pub(super) fn directory(&self) -> &Path {
         self.directory.path()
     }
@@ -90,9 +90,9 @@ fn told(words: &[String]) -> String {
     }
 }
 
-/// The desk's database with a server on it, for as long as this lives.
+/// The fixture's database with a server on it, for as long as this lives.
 pub(super) struct Serving {
-    pub(super) desk: Desk,
+    pub(super) fixture: Fixture,
     url: String,
     key: String,
     running: Option<server::Running>,
@@ -100,10 +100,10 @@ pub(super) struct Serving {
 }
 
 impl Serving {
-    pub(super) fn over(desk: Desk) -> Self {
+    pub(super) fn over(fixture: Fixture) -> Self {
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
-            data_dir: desk.directory().to_owned(),
+            data_dir: fixture.directory().to_owned(),
             ..Config::default()
         };
         let runtime = runtime().unwrap();
@@ -123,7 +123,7 @@ impl Serving {
             (running, key)
         });
         Self {
-            desk,
+            fixture,
             url: running.url(),
             key,
             running: Some(running),
@@ -189,19 +189,19 @@ pub(super) fn check(told: &str, wants: &[&str]) {
 
 #[test]
 fn decks_and_usage_are_loaded_and_safe_to_repeat() {
-    let desk = Desk::new();
+    let fixture = Fixture::new();
     let now = Clock::system().now();
     let from = format!("--effective-from {}", now.plus_secs(-2 * HOUR_SECS));
     check(
-        &desk.import(DECK, "--dry-run"),
+        &fixture.import(DECK, "--dry-run"),
         &["3 new, 0 changed", "nothing was changed", "exit 0"],
     );
     check(
-        &desk.import(DECK, &from),
+        &fixture.import(DECK, &from),
         &["3 new, 0 changed", "Retail version 2 is in force"],
     );
     check(
-        &desk.import(DECK, ""),
+        &fixture.import(DECK, ""),
         &["0 new, 0 changed", "3 unchanged", "nothing to do"],
     );
 
@@ -209,7 +209,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
         .replace("0.10", "0.12")
         .replace("4940,Hamburg,0.30", "4969,Frankfurt,x");
     check(
-        &desk.import(&next, "--dry-run"),
+        &fixture.import(&next, "--dry-run"),
         &[
             "0 new, 1 changed (1 increased, 0 decreased), 1 closed",
             "1 row refused",
@@ -218,7 +218,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
         ],
     );
     check(
-        &desk.import(&next, ""),
+        &fixture.import(&next, ""),
         &[
             "error: 1 row cannot be read, so nothing was imported",
             "--skip-refused",
@@ -226,7 +226,7 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
     );
     let unread = next.replace("4969", "49.69");
     check(
-        &desk.import(&unread, "--skip-refused"),
+        &fixture.import(&unread, "--skip-refused"),
         &[
             "1 changed (1 increased, 0 decreased), 0 closed",
             "although not in the deck: 1 prefix",
@@ -240,11 +240,11 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
             "{{\"id\":\"{id}\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"60\",\"at\":\"{at}\",\"destination\":\"{to}\"}}\n"
         )
     };
-    let usage = desk.file(
+    let usage = fixture.file(
         "usage.ndjson",
         &(event(1, "+4930123456") + &event(2, "+4940123456") + "{\"id\":\"3\"}\n"),
     );
-    let ingest = || desk.run("ingest", Some(&usage), "--format ndjson");
+    let ingest = || fixture.run("ingest", Some(&usage), "--format ndjson");
     check(
         &ingest(),
         &["3 rows: 2 posted, 0 duplicate, 0 unrated (kept), 0 skipped, 1 refused"],
@@ -253,15 +253,15 @@ fn decks_and_usage_are_loaded_and_safe_to_repeat() {
         &ingest(),
         &["3 rows: 0 posted, 2 duplicate, 0 unrated (kept), 0 skipped, 1 refused"],
     );
-    check(&desk.run("verify", None, "--json"), &["\"ok\":true"]);
+    check(&fixture.run("verify", None, "--json"), &["\"ok\":true"]);
 }
 
 #[test]
 fn a_card_that_is_not_there_is_made_by_a_good_deck_only() {
-    let desk = Desk::new();
-    let file = desk.file("deck.csv", &DECK.replace("0.30", "x"));
+    let fixture = Fixture::new();
+    let file = fixture.file("deck.csv", &DECK.replace("0.30", "x"));
     let import = |more: &str| {
-        desk.run(
+        fixture.run(
             "import-rates",
             Some(&file),
             &format!("--card carriers {more}"),
@@ -287,7 +287,7 @@ fn a_card_that_is_not_there_is_made_by_a_good_deck_only() {
         &import("--skip-refused --currency USD"),
         &["error: the card carriers is in EUR"],
     );
-    let card = desk.directory.path().join("card.json");
+    let card = fixture.directory.path().join("card.json");
     let out = format!("--out {}", card.display());
     check(&import(&out), &["error: 1 row cannot be read"]);
     assert!(!card.exists());

@@ -1,6 +1,6 @@
 //! The client over TLS, through a proxy in front of a server, as it is deployed.
 
-use crate::loading_tests::{Desk, Serving, check};
+use crate::loading_tests::{Fixture, Serving, check};
 use clock::Clock;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -119,10 +119,10 @@ async fn pass_on(
     }
 }
 
-/// A usage file with one call, on a desk.
-fn usage(desk: &Desk) -> PathBuf {
+/// A usage file with one call, on a fixture.
+fn usage(fixture: &Fixture) -> PathBuf {
     let at = Clock::system().now().plus_secs(-3600);
-    desk.file(
+    fixture.file(
         "usage.ndjson",
         &format!(
             "{{\"id\":\"1\",\"customer\":\"acme-42\",\"meter\":\"call\",\"quantity\":\"60\",\
@@ -139,8 +139,8 @@ fn ingest(serving: &Serving, url: &str, file: &Path, more: &[&str]) -> String {
 
 #[test]
 fn a_server_behind_tls_is_spoken_to_by_every_command() {
-    let serving = Serving::over(Desk::new());
-    let (proxy, file) = (Proxy::before(serving.url()), usage(&serving.desk));
+    let serving = Serving::over(Fixture::new());
+    let (proxy, file) = (Proxy::before(serving.url()), usage(&serving.fixture));
     let authorities = proxy.authorities.display().to_string();
     let trust = ["--ca-file", authorities.as_str()];
     check(
@@ -155,7 +155,7 @@ fn a_server_behind_tls_is_spoken_to_by_every_command() {
         &serving.run_through(&proxy.url, &[&["resume"], &trust[..]].concat()),
         &["nothing is on hold", "exit 0"],
     );
-    let deck = serving.desk.file("deck.csv", "Prefix,Rate\n4930,0.10\n");
+    let deck = serving.fixture.file("deck.csv", "Prefix,Rate\n4930,0.10\n");
     let deck = deck.display().to_string();
     let import = ["import-rates", &deck, "--card", "carriers", "--dry-run"];
     check(
@@ -168,8 +168,8 @@ fn a_server_behind_tls_is_spoken_to_by_every_command() {
 /// The key would be told to whoever is in between.
 #[test]
 fn a_certificate_that_nobody_signed_is_refused_by_name() {
-    let serving = Serving::over(Desk::new());
-    let file = usage(&serving.desk);
+    let serving = Serving::over(Fixture::new());
+    let file = usage(&serving.fixture);
     let (unsigned, signed) = (Proxy::unsigned(serving.url()), Proxy::before(serving.url()));
     let refused = |proxy: &Proxy, more: &[&str]| {
         let told = ingest(&serving, &proxy.url, &file, more);
@@ -192,8 +192,8 @@ fn a_certificate_that_nobody_signed_is_refused_by_name() {
 
 #[test]
 fn a_certificate_of_another_name_and_a_server_without_one_are_refused() {
-    let serving = Serving::over(Desk::new());
-    let (proxy, file) = (Proxy::before(serving.url()), usage(&serving.desk));
+    let serving = Serving::over(Fixture::new());
+    let (proxy, file) = (Proxy::before(serving.url()), usage(&serving.fixture));
     let authorities = proxy.authorities.display().to_string();
     let trust = ["--ca-file", authorities.as_str()];
     let by_number = proxy.url.replace("localhost", "127.0.0.1");
@@ -203,7 +203,11 @@ fn a_certificate_of_another_name_and_a_server_without_one_are_refused() {
         check(&told, &[&format!("error: no secure connection to {url}: ")]);
     }
     assert_eq!(proxy.passed.load(Ordering::SeqCst), 0);
-    let nothing = serving.desk.file("nothing.pem", "").display().to_string();
+    let nothing = serving
+        .fixture
+        .file("nothing.pem", "")
+        .display()
+        .to_string();
     check(
         &ingest(&serving, &proxy.url, &file, &["--ca-file", &nothing]),
         &[&format!(

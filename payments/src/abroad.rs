@@ -17,8 +17,8 @@ use rating::Cents;
 pub const DOES_NOT_FIT: &str = "does_not_fit";
 
 /// How the fees of a payment in another currency are named.
-pub(crate) fn fees_key(payment: &str, generation: i64) -> String {
-    format!("{payment}:fees:{generation}")
+pub(crate) fn fees_key(payment: &str, idempotency_epoch: i64) -> String {
+    format!("{payment}:fees:{idempotency_epoch}")
 }
 
 impl PaymentService {
@@ -35,7 +35,7 @@ impl PaymentService {
         let before = row.fees.clone().unwrap_or(FeesElsewhere {
             currency,
             cents: Cents::ZERO,
-            generation: 0,
+            idempotency_epoch: 0,
         });
         let more = want.checked_sub(before.cents).map_err(overflow)?;
         if before.currency != currency || more == Cents::ZERO {
@@ -59,7 +59,7 @@ impl PaymentService {
         };
         let command = PostPayment {
             source: SOURCE.into(),
-            key: fees_key(&row.id, before.generation),
+            key: fees_key(&row.id, before.idempotency_epoch),
             root: row.root,
             tenant: row.tenant,
             currency,
@@ -81,7 +81,7 @@ impl PaymentService {
             Some(FeesElsewhere {
                 currency,
                 cents,
-                generation: before.generation + 1,
+                idempotency_epoch: before.idempotency_epoch + 1,
             }),
             cents != want,
         ))

@@ -278,7 +278,7 @@ impl PaymentService {
             source: crate::settlement::SOURCE.into(),
             id: format!("{}:{number}", row.id),
         };
-        let steps: Vec<Identity> = (0..=row.generation).map(step).collect();
+        let steps: Vec<Identity> = (0..=row.idempotency_epoch).map(step).collect();
         self.net_of(&steps, row.root, row.currency).await
     }
 
@@ -298,9 +298,9 @@ impl PaymentService {
             source: crate::settlement::SOURCE.into(),
             id: crate::abroad::fees_key(&row.id, number),
         };
-        let generation = row.fees.as_ref().map_or(0, |fees| fees.generation);
+        let idempotency_epoch = row.fees.as_ref().map_or(0, |fees| fees.idempotency_epoch);
         self.net_of(
-            &(0..=generation).map(step).collect::<Vec<_>>(),
+            &(0..=idempotency_epoch).map(step).collect::<Vec<_>>(),
             row.root,
             currency,
         )

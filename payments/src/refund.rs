@@ -154,7 +154,7 @@ impl PaymentService {
             reason: new.reason.clone(),
             provider_id: None,
             failure: None,
-            generation: 0,
+            idempotency_epoch: 0,
             attempts: 0,
             next_at: Some(now.plus_secs(again_secs(1))),
             created_at: now,
@@ -198,7 +198,7 @@ impl PaymentService {
             cents: refund.cents,
             currency: refund.currency,
         };
-        let key = CallKey(format!("{}:{}", refund.id, refund.generation));
+        let key = CallKey(format!("{}:{}", refund.id, refund.idempotency_epoch));
         let now = self.now();
         let sent = if now < refund.created_at.plus_secs(KEY_GOOD_SECS) {
             self.provider()?.refund(&key, &request).await
@@ -237,7 +237,7 @@ impl PaymentService {
                 let failed = self
                     .change(&refund, |after| {
                         (after.state, after.next_at) = (RefundState::Failed, None);
-                        after.generation += 1;
+                        after.idempotency_epoch += 1;
                         after.failure = Some(code_of(&error));
                     })
                     .await?;

@@ -287,7 +287,7 @@ impl PaymentService {
             url: None,
             payment: None,
             failure: None,
-            generation: 0,
+            idempotency_epoch: 0,
             attempts: 0,
             next_at: Some(now.plus_secs(AGAIN_SECS_MIN)),
             created_at: now,
@@ -317,7 +317,7 @@ impl PaymentService {
         let request: CheckoutRequest = serde_json::from_str(&top_up.request).map_err(|error| {
             Problem::new(Code::Internal, format!("top_ups.request_json: {error}"))
         })?;
-        let key = CallKey(format!("{}:{}", top_up.id, top_up.generation));
+        let key = CallKey(format!("{}:{}", top_up.id, top_up.idempotency_epoch));
         let asked = self.provider()?.create_checkout(&key, &request).await;
         let now = self.now();
         let mut after = TopUp {
@@ -339,7 +339,7 @@ impl PaymentService {
             }
             Err(error) if error.is_definitive() => {
                 after.state = TopUpState::Failed;
-                after.generation += 1;
+                after.idempotency_epoch += 1;
                 after.failure = Some(code_of(error));
                 after.next_at = None;
             }

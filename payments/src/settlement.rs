@@ -117,7 +117,7 @@ impl PaymentService {
         };
         let want = seen.standing(row.is_own).map_err(overflow)?;
         let postings = before.postings_to(&want, owner).map_err(overflow)?;
-        let (mut now_at, mut generation, mut again) = (before, row.generation, false);
+        let (mut now_at, mut idempotency_epoch, mut again) = (before, row.idempotency_epoch, false);
         if !postings.is_empty() {
             let kind = kind_of(row, &want, &seen);
             let account = AccountKey::balance(row.tenant, row.currency);
@@ -130,7 +130,7 @@ impl PaymentService {
             let with = with.filter(|_| want.balance < before.balance);
             let command = PostPayment {
                 source: SOURCE.into(),
-                key: format!("{}:{generation}", row.id),
+                key: format!("{}:{idempotency_epoch}", row.id),
                 root: row.root,
                 tenant: row.tenant,
                 currency: row.currency,
@@ -141,7 +141,7 @@ impl PaymentService {
             };
             let posted = self.engine.post_payment(command).await?;
             now_at = before.after(&posted.postings, owner).map_err(overflow)?;
-            generation += 1;
+            idempotency_epoch += 1;
             again = now_at != want;
         }
         if row.is_own && seen.refunded > row.refunded {
@@ -152,7 +152,7 @@ impl PaymentService {
         let now = self.now();
         let after = Payment {
             status: word_of(shown.status).to_owned(),
-            generation,
+            idempotency_epoch,
             balance: now_at.balance,
             disputed: now_at.disputed,
             suspense: now_at.suspense,

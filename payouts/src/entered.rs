@@ -97,7 +97,7 @@ impl Payouts {
                     state: PayoutState::Paying,
                     method: PayoutMethod::Bank,
                     cents,
-                    generation: payout.generation + 1,
+                    idempotency_epoch: payout.idempotency_epoch + 1,
                     next_at: None,
                     error: None,
                     file: None,

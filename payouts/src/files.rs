@@ -337,8 +337,8 @@ fn transfer_of(payout: &Payout) -> Option<Transfer> {
 
 /// Another one for every attempt: the bank may have seen the one before.
 fn end_to_end_id(payout: &Payout) -> String {
-    match payout.generation {
+    match payout.idempotency_epoch {
         1 => id(payout.id),
-        generation => id(format!("{}-{generation}", payout.id)),
+        idempotency_epoch => id(format!("{}-{idempotency_epoch}", payout.id)),
     }
 }

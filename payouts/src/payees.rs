@@ -43,7 +43,7 @@ pub fn default_settings(
         bank: None,
         country: None,
         payee: None,
-        payee_generation: 0,
+        payee_idempotency_epoch: 0,
         transfers_enabled: false,
         payouts_enabled: false,
         requirements: Vec::new(),
@@ -104,10 +104,10 @@ impl Payouts {
                 )
             };
             let country = country.ok_or_else(missing)?;
-            let generation = settings.payee_generation.max(1);
+            let idempotency_epoch = settings.payee_idempotency_epoch.max(1);
             let named = PayoutSettings {
                 country: Some(country.clone()),
-                payee_generation: generation,
+                payee_idempotency_epoch: idempotency_epoch,
                 ..settings.clone()
             };
             let named = if named == settings {
@@ -127,7 +127,7 @@ impl Payouts {
                         // What was asked may be put right: the next call is another one.
                         let again = PayoutSettings {
                             country: None,
-                            payee_generation: generation + 1,
+                            payee_idempotency_epoch: idempotency_epoch + 1,
                             ..named
                         };
                         self.stored(actor, &again).await?;
@@ -149,7 +149,7 @@ impl Payouts {
         };
         let key = CallKey(format!(
             "{}:payee:{}",
-            settings.tenant, settings.payee_generation
+            settings.tenant, settings.payee_idempotency_epoch
         ));
         let payee = provider
             .create_payee(

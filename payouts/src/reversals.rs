@@ -25,11 +25,11 @@ impl Payouts {
         if payout.state != PayoutState::Paid || payout.transfer.is_none() {
             return Err(wrong_state(payout, "reverse at a provider"));
         }
-        // A generation of its own: the call before was another one.
-        let (state, generation) = (PayoutState::Reversing, payout.generation + 1);
+        // A idempotency epoch of its own: the call before was another one.
+        let (state, idempotency_epoch) = (PayoutState::Reversing, payout.idempotency_epoch + 1);
         let asked = Payout {
             state,
-            generation,
+            idempotency_epoch,
             attempts: 0,
             next_at: Some(now),
             begun_at: Some(now),
@@ -127,10 +127,10 @@ impl Payouts {
             self.tell_part(&payout, &found, notice, now).await?;
             return Ok(Some(payout));
         }
-        let (state, generation) = (PayoutState::Reversing, payout.generation + 1);
+        let (state, idempotency_epoch) = (PayoutState::Reversing, payout.idempotency_epoch + 1);
         let seen = Payout {
             state,
-            generation,
+            idempotency_epoch,
             attempts: 0,
             next_at: Some(now),
             begun_at: Some(now),

@@ -404,7 +404,7 @@ impl Payouts {
             state: PayoutState::Due,
             cents,
             method: settings.method,
-            generation: 1,
+            idempotency_epoch: 1,
             attempts: 0,
             next_at: None,
             payee: None,

@@ -64,10 +64,10 @@ impl Payouts {
             .await?;
         let settings = settings
             .ok_or_else(|| refused(Code::PayeeNotReady, "the reseller has no payout settings"))?;
-        let generation = payout.generation + i64::from(again);
+        let idempotency_epoch = payout.idempotency_epoch + i64::from(again);
         let mut begun = Payout {
             method: settings.method,
-            generation,
+            idempotency_epoch,
             attempts: 0,
             error: None,
             file: None,

@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use rating::{Cents, Currency, Instant};
 use serde::{Deserialize, Serialize};
 
-/// Names one attempt of an operation: `<operation id>:<generation>`. A new generation only after a
+/// Names one attempt of an operation: `<operation id>:<idempotency epoch>`. A new idempotency epoch only after a
 /// definitive refusal. Whatever a call says besides its key must come from the row that the key
 /// names: providers refuse a key that comes again with other parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -426,7 +426,7 @@ pub struct Decline {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProviderError {
-    /// Definitive: no money moved. A new attempt takes a new generation of the key.
+    /// Definitive: no money moved. A new attempt takes a new idempotency epoch of the key.
     #[error("declined: {}", .0.code)]
     Declined(Decline),
     /// Definitive: the request is refused as it is.
@@ -449,7 +449,7 @@ pub enum ProviderError {
 }
 
 impl ProviderError {
-    /// Nothing happened, and nothing will of this generation.
+    /// Nothing happened, and nothing will of this idempotency epoch.
     pub fn is_definitive(&self) -> bool {
         matches!(
             self,

@@ -29,7 +29,7 @@ fn settings(tenant: &Tenant) -> PayoutSettings {
         bank: Some(bank),
         country: Some("DE".into()),
         payee: Some("acct_1".into()),
-        payee_generation: 2,
+        payee_idempotency_epoch: 2,
         transfers_enabled: true,
         payouts_enabled: false,
         requirements: vec!["external_account".into()],
@@ -49,7 +49,7 @@ fn payout(id: i64, tenant: &Tenant, period: i64, cents: i64) -> Payout {
         state: Due,
         cents: Cents(cents),
         method: PayoutMethod::Bank,
-        generation: 1,
+        idempotency_epoch: 1,
         attempts: 0,
         next_at: None,
         payee: None,
@@ -507,7 +507,7 @@ async fn a_period_has_one_payout(world: World) {
         },
         Payout {
             state: Paying,
-            generation: 2,
+            idempotency_epoch: 2,
             ..failed
         },
     );

@@ -172,7 +172,7 @@ pub fn told(result: Result<Payout, Error>) -> String {
                 .unwrap_or_default();
             format!(
                 "{:?} {} #{}{error}",
-                payout.state, payout.cents, payout.generation
+                payout.state, payout.cents, payout.idempotency_epoch
             )
         }
         Err(Error::Refused(problem)) => problem.code.to_string(),

@@ -495,7 +495,7 @@ async fn a_dispute_below_freezes_payouts(backend: Backend) {
         currency: EUR,
         status: "succeeded".to_owned(),
         is_own: true,
-        generation: 0,
+        idempotency_epoch: 0,
         balance: Cents::ZERO,
         disputed: Cents::ZERO,
         suspense: Cents::ZERO,

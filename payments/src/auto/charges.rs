@@ -40,7 +40,7 @@ impl PaymentService {
             url: None,
             payment: None,
             failure: None,
-            generation: 0,
+            idempotency_epoch: 0,
             attempts: 0,
             next_at: Some(now.plus_secs(again_secs(1))),
             created_at: now,
@@ -72,7 +72,7 @@ impl PaymentService {
                 .fail(&top_up, &End::Refused("outcome_unknown".to_owned()))
                 .await;
         }
-        let key = CallKey(format!("{}:{}", top_up.id, top_up.generation));
+        let key = CallKey(format!("{}:{}", top_up.id, top_up.idempotency_epoch));
         let error = match self.provider()?.charge(&key, &request).await {
             Ok(payment) => return self.settle(&payment.id, None).await.map(drop),
             Err(ProviderError::Declined(decline)) => {
@@ -105,7 +105,7 @@ impl PaymentService {
         let failed = TopUp {
             state: TopUpState::Failed,
             failure: Some(end.code().to_owned()),
-            generation: top_up.generation + 1,
+            idempotency_epoch: top_up.idempotency_epoch + 1,
             attempts: top_up.attempts + 1,
             next_at: None,
             updated_at: now,

@@ -58,7 +58,7 @@ pub struct Payment {
     /// It is what the top-up asked for; else its money is nobody's.
     pub is_own: bool,
     /// Steps posted so far; the next one is named by this.
-    pub generation: i64,
+    pub idempotency_epoch: i64,
     /// What those steps came to: on the tenant's balance, …
     pub balance: Cents,
     /// … set aside for disputes, …
@@ -99,7 +99,7 @@ pub struct FeesElsewhere {
     pub currency: Currency,
     pub cents: Cents,
     /// Steps posted so far; the next one is named by this.
-    pub generation: i64,
+    pub idempotency_epoch: i64,
 }
 
 /// What one look at the provider changes here.
@@ -121,7 +121,8 @@ struct PaymentRow {
     currency: String,
     status: String,
     is_own: i64,
-    generation: i64,
+    #[sqlx(rename = "generation")]
+    idempotency_epoch: i64,
     balance_cents: i64,
     disputed_cents: i64,
     suspense_cents: i64,
@@ -143,12 +144,12 @@ struct PaymentRow {
 impl PaymentRow {
     fn payment(self) -> Result<Payment> {
         let amount = self.foreign_amount;
-        let (cents, generation) = (Cents(self.fee_cents), self.fee_generation);
+        let (cents, idempotency_epoch) = (Cents(self.fee_cents), self.fee_generation);
         let fees = |currency: String| {
             Ok::<_, CatalogError>(FeesElsewhere {
                 currency: currency.parse().map_err(corrupt)?,
                 cents,
-                generation,
+                idempotency_epoch,
             })
         };
         Ok(Payment {
@@ -159,7 +160,7 @@ impl PaymentRow {
             currency: self.currency.parse().map_err(corrupt)?,
             status: self.status,
             is_own: self.is_own != 0,
-            generation: self.generation,
+            idempotency_epoch: self.idempotency_epoch,
             balance: Cents(self.balance_cents),
             disputed: Cents(self.disputed_cents),
             suspense: Cents(self.suspense_cents),
@@ -190,7 +191,7 @@ async fn insert(tx: &mut Tx<'_>, new: &Payment) -> Result<bool> {
         new.currency.code(),
         new.status.as_str(),
         i64::from(new.is_own),
-        new.generation,
+        new.idempotency_epoch,
         new.balance.0,
         new.disputed.0,
         new.suspense.0,
@@ -208,7 +209,7 @@ async fn insert(tx: &mut Tx<'_>, new: &Payment) -> Result<bool> {
         new.foreign.as_ref().map_or(0, |foreign| foreign.amount),
         new.fees.as_ref().map(|fees| fees.currency.code()),
         new.fees.as_ref().map_or(0, |fees| fees.cents.0),
-        new.fees.as_ref().map_or(0, |fees| fees.generation),
+        new.fees.as_ref().map_or(0, |fees| fees.idempotency_epoch),
     )?;
     Ok(inserted == 1)
 }
@@ -222,7 +223,7 @@ async fn put(tx: &mut Tx<'_>, before: &Payment, after: &Payment) -> Result<bool>
         before.updated_at.micros(),
         after.status.as_str(),
         i64::from(after.is_own),
-        after.generation,
+        after.idempotency_epoch,
         after.balance.0,
         after.disputed.0,
         after.suspense.0,
@@ -243,7 +244,7 @@ async fn put(tx: &mut Tx<'_>, before: &Payment, after: &Payment) -> Result<bool>
         after.foreign.as_ref().map_or(0, |foreign| foreign.amount),
         after.fees.as_ref().map(|fees| fees.currency.code()),
         after.fees.as_ref().map_or(0, |fees| fees.cents.0),
-        after.fees.as_ref().map_or(0, |fees| fees.generation),
+        after.fees.as_ref().map_or(0, |fees| fees.idempotency_epoch),
     )?;
     Ok(changed == 1)
 }

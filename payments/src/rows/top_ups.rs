@@ -87,8 +87,8 @@ pub struct TopUp {
     /// A stable code.
     pub failure: Option<String>,
     /// Definitive refusals of the provider so far.
-    pub generation: i64,
-    /// Calls of this generation.
+    pub idempotency_epoch: i64,
+    /// Calls of this idempotency epoch.
     pub attempts: i64,
     /// When to look again; `None`: it is over.
     pub next_at: Option<Instant>,
@@ -130,7 +130,8 @@ struct TopUpRow {
     url: Option<String>,
     payment_id: Option<String>,
     failure: Option<String>,
-    generation: i64,
+    #[sqlx(rename = "generation")]
+    idempotency_epoch: i64,
     attempts: i64,
     next_at: Option<i64>,
     created_at: i64,
@@ -158,7 +159,7 @@ impl TopUpRow {
             url: self.url,
             payment: self.payment_id,
             failure: self.failure,
-            generation: self.generation,
+            idempotency_epoch: self.idempotency_epoch,
             attempts: self.attempts,
             next_at: self.next_at.map(Instant),
             created_at: Instant(self.created_at),
@@ -206,7 +207,7 @@ async fn insert(tx: &mut Tx<'_>, new: &TopUp) -> Result<bool> {
         new.url.as_deref(),
         new.payment.as_deref(),
         new.failure.as_deref(),
-        new.generation,
+        new.idempotency_epoch,
         new.attempts,
         new.next_at.map(Instant::micros),
         new.created_at.micros(),
@@ -250,7 +251,7 @@ pub(super) async fn put(tx: &mut Tx<'_>, before: &TopUp, after: &TopUp) -> Resul
         after.url.as_deref(),
         after.payment.as_deref(),
         after.failure.as_deref(),
-        after.generation,
+        after.idempotency_epoch,
         after.attempts,
         after.next_at.map(Instant::micros),
         after

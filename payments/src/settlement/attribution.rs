@@ -80,7 +80,7 @@ impl PaymentService {
             currency,
             status: String::new(),
             is_own,
-            generation: 0,
+            idempotency_epoch: 0,
             balance: Cents::ZERO,
             disputed: Cents::ZERO,
             suspense: Cents::ZERO,

@@ -50,7 +50,7 @@ impl PaymentService {
         }
         let mut attention = |what: &str, currency: &str, cents: i64| {
             let data = json!({ "what": what, "payment": after.id, "top_up": after.top_up, "currency": currency, "cents": cents });
-            let cause = format!("payment:{}:{what}:{}", after.id, after.generation);
+            let cause = format!("payment:{}:{what}:{}", after.id, after.idempotency_epoch);
             told.push(notice(
                 after.tenant,
                 NoticeKind::PaymentAttention,

@@ -92,7 +92,7 @@ pub struct PayoutSettings {
     pub country: Option<String>,
     /// The account at the provider.
     pub payee: Option<String>,
-    pub payee_generation: i64,
+    pub payee_idempotency_epoch: i64,
     /// Money may go there.
     pub transfers_enabled: bool,
     /// It can be paid out from there.
@@ -118,7 +118,8 @@ struct SettingsRow {
     bic: Option<String>,
     country: Option<String>,
     payee: Option<String>,
-    payee_generation: i64,
+    #[sqlx(rename = "payee_generation")]
+    payee_idempotency_epoch: i64,
     transfers_enabled: i64,
     payouts_enabled: i64,
     requirements_json: String,
@@ -152,7 +153,7 @@ impl SettingsRow {
             bank: bank_of(self.holder, self.iban, self.bic),
             country: self.country,
             payee: self.payee,
-            payee_generation: self.payee_generation,
+            payee_idempotency_epoch: self.payee_idempotency_epoch,
             transfers_enabled: self.transfers_enabled == 1,
             payouts_enabled: self.payouts_enabled == 1,
             requirements: serde_json::from_str(&self.requirements_json).map_err(corrupt)?,
@@ -180,7 +181,7 @@ macro_rules! put {
             $row.bank.as_ref().and_then(|bank| bank.bic.as_deref()),
             $row.country.as_deref(),
             $row.payee.as_deref(),
-            $row.payee_generation,
+            $row.payee_idempotency_epoch,
             i64::from($row.transfers_enabled),
             i64::from($row.payouts_enabled),
             $requirements,

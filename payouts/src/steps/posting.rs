@@ -68,7 +68,10 @@ impl Payouts {
     }
 
     async fn is_debited(&self, payout: &Payout) -> Result<bool> {
-        let (source, id) = (SOURCE.into(), step_key(payout, Way::Out, payout.generation));
+        let (source, id) = (
+            SOURCE.into(),
+            step_key(payout, Way::Out, payout.idempotency_epoch),
+        );
         let posting = Identity {
             root: payout.root,
             reporter: None,
@@ -103,7 +106,7 @@ impl Payouts {
         .await
     }
 
-    /// One move between the balance and the outside world, once per generation and way. What goes
+    /// One move between the balance and the outside world, once per idempotency epoch and way. What goes
     /// out must be there.
     pub(crate) async fn post(&self, payout: &Payout, way: Way) -> Result<(), Unposted> {
         let (balance, external) = (
@@ -126,7 +129,7 @@ impl Payouts {
             Vec::new()
         };
         let period = Month(payout.period);
-        let key = step_key(payout, way, payout.generation);
+        let key = step_key(payout, way, payout.idempotency_epoch);
         let posted = PostPayment {
             key,
             source: SOURCE.into(),
@@ -153,14 +156,14 @@ impl Payouts {
     }
 }
 
-fn step_key(payout: &Payout, way: Way, generation: i64) -> String {
+fn step_key(payout: &Payout, way: Way, idempotency_epoch: i64) -> String {
     let suffix = match way {
         Way::Out => "",
         Way::Back => ":back",
         Way::Reversal => ":reversal",
     };
     format!(
-        "payout:{}:{}:{generation}{suffix}",
+        "payout:{}:{}:{idempotency_epoch}{suffix}",
         Month(payout.period),
         payout.tenant
     )
@@ -168,8 +171,8 @@ fn step_key(payout: &Payout, way: Way, generation: i64) -> String {
 
 /// Names of everything that may be posted of a payout.
 pub fn steps(payout: &Payout) -> impl Iterator<Item = Identity> {
-    let of = |generation| {
-        [Way::Out, Way::Back, Way::Reversal].map(|way| step_key(payout, way, generation))
+    let of = |idempotency_epoch| {
+        [Way::Out, Way::Back, Way::Reversal].map(|way| step_key(payout, way, idempotency_epoch))
     };
     let identity = |id| Identity {
         root: payout.root,
@@ -178,7 +181,7 @@ pub fn steps(payout: &Payout) -> impl Iterator<Item = Identity> {
         source: SOURCE.into(),
         id,
     };
-    (0..=payout.generation).flat_map(of).map(identity)
+    (0..=payout.idempotency_epoch).flat_map(of).map(identity)
 }
 
 pub(crate) fn commission_account_of(payout: &Payout) -> CommissionAccount {

@@ -109,10 +109,10 @@ impl Payouts {
 }
 
 pub(crate) fn key_of(payout: &Payout) -> CallKey {
-    CallKey(format!("{}:{}", payout.id, payout.generation))
+    CallKey(format!("{}:{}", payout.id, payout.idempotency_epoch))
 }
 
-/// Whether the provider still knows the key of this generation, if it was ever used.
+/// Whether the provider still knows the key of this idempotency epoch, if it was ever used.
 pub(crate) fn key_is_good(payout: &Payout, now: Instant) -> bool {
     payout
         .begun_at

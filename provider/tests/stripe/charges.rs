@@ -66,9 +66,9 @@ async fn what_a_refusal_means() {
         ),
         (Behaviour::NeedsPayer, false, true),
     ];
-    for (generation, (behaviour, is_hard, needs_payer)) in cases.into_iter().enumerate() {
+    for (idempotency_epoch, (behaviour, is_hard, needs_payer)) in cases.into_iter().enumerate() {
         w.fake.behave(&kept.1, behaviour.clone());
-        let key = CallKey(format!("auto_1:{generation}"));
+        let key = CallKey(format!("auto_1:{idempotency_epoch}"));
         for _ in 0..2 {
             let error = w
                 .stripe

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 /// What the audit log shows.
 fn summary(payout: &Payout) -> Value {
     json!({
-        "state": payout.state, "cents": payout.cents, "currency": payout.currency, "method": payout.method, "generation": payout.generation,
+        "state": payout.state, "cents": payout.cents, "currency": payout.currency, "method": payout.method, "generation": payout.idempotency_epoch,
         "payee": payout.payee, "bank": payout.bank.as_ref().map(BankAccount::masked), "transfer": payout.transfer,
         "reference": payout.reference, "error": payout.error,
     })
@@ -72,7 +72,7 @@ async fn replace(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<boo
         before.version,
         word(&after.state)?,
         word(&after.method)?,
-        after.generation,
+        after.idempotency_epoch,
         after.attempts,
         after.next_at.map(Instant::micros),
         after.payee.as_deref(),
@@ -114,7 +114,7 @@ async fn tell(tx: &mut Tx<'_>, before: &Payout, after: &Payout) -> Result<()> {
         cause: format!(
             "payout:{}:{}:{}",
             after.id,
-            after.generation,
+            after.idempotency_epoch,
             word(&after.state)?
         ),
         data,
@@ -153,7 +153,7 @@ impl PayoutRows<'_> {
                 tenant,
                 period,
                 cents,
-                generation,
+                idempotency_epoch,
                 attempts,
                 created_at,
                 version,
@@ -173,7 +173,7 @@ impl PayoutRows<'_> {
                 state,
                 cents.0,
                 method,
-                *generation,
+                *idempotency_epoch,
                 *attempts,
                 created_at,
                 *version

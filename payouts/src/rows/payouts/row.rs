@@ -48,8 +48,8 @@ pub struct Payout {
     pub method: PayoutMethod,
     /// Of the keys under which it is posted and sent. A new one only once the one before is known
     /// to have sent nothing.
-    pub generation: i64,
-    /// Of this generation.
+    pub idempotency_epoch: i64,
+    /// Of this idempotency epoch.
     pub attempts: i64,
     /// When the worker has something to do; `None`: nothing.
     pub next_at: Option<Instant>,
@@ -63,7 +63,7 @@ pub struct Payout {
     pub reference: Option<String>,
     pub error: Option<String>,
     pub created_at: Instant,
-    /// This generation.
+    /// This idempotency epoch.
     pub begun_at: Option<Instant>,
     pub paid_at: Option<Instant>,
     pub version: i64,
@@ -97,7 +97,8 @@ pub(super) struct PayoutRow {
     state: String,
     cents: i64,
     method: String,
-    generation: i64,
+    #[sqlx(rename = "generation")]
+    idempotency_epoch: i64,
     attempts: i64,
     next_at: Option<i64>,
     payee: Option<String>,
@@ -125,7 +126,7 @@ impl PayoutRow {
             state: from_word(&self.state)?,
             cents: Cents(self.cents),
             method: from_word(&self.method)?,
-            generation: self.generation,
+            idempotency_epoch: self.idempotency_epoch,
             attempts: self.attempts,
             next_at: self.next_at.map(Instant),
             payee: self.payee,
