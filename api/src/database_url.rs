@@ -76,8 +76,8 @@ pub enum BadDatabaseUrl {
     Scheme(String),
     #[error(
         "expected a path, but it contains `://` (its text is not shown: it may contain a \
-            password). A database on a server is set by CENTWISE_DATABASE_URL (--database-url), \
-            which begins with postgres://"
+            password). A database on a server is set with CENTWISE_DATABASE_URL \
+            (--database-url), which begins with postgres://"
     )]
     UrlAsPath,
     #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]

@@ -76,7 +76,7 @@ async fn calendar(
     platform: TenantId,
 ) -> anyhow::Result<Calendar> {
     let zone = TimeZone::get(&config.time_zone)
-        .with_context(|| format!("{} is no time zone", config.time_zone))?;
+        .with_context(|| format!("{} is not a time zone", config.time_zone))?;
     let stored = catalog
         .setting(MONTHS)
         .await

@@ -253,8 +253,8 @@ impl Offline {
             .filter(|(meter, _)| !self.meters.contains_key(*meter) && !self.calls.contains(*meter));
         bad.extend(unsaid.map(|(meter, path)| {
             let message = format!(
-                "{path} makes the price change with time, and whether usage of {meter:?} lasts \
-                    (and is cut there) depends on its unit: expected \
+                "{path} makes the price change with time, and whether usage of {meter:?} has a \
+                    duration (and is split there) depends on its unit: expected \
                     \"meters\":{{{meter:?}:{{\"unit\":\"{CALL_UNIT}\"}}}} in the card, or the \
                     unit that it has on the server"
             );

@@ -323,7 +323,7 @@ impl<'a> UsagePreparer<'a> {
                 "ambiguous_customer" => {
                     format!("several tenants are called {name:?}: use the tenant's id (ten_…)")
                 }
-                _ => format!("there is no tenant {name:?} below the key's"),
+                _ => format!("there is no tenant {name:?} below the key's tenant"),
             };
             return vec![Lack::of_event(about.nobody, detail)];
         };

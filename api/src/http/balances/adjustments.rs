@@ -69,7 +69,7 @@ pub async fn account_by_hand(
     let none = || {
         ApiProblem::new(
             Code::NoAgreementInForce,
-            "the tenant has no agreement in force that says who collects its money",
+            "this tenant has no agreement in force",
         )
     };
     let terms = app
