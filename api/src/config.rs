@@ -232,7 +232,7 @@ impl Config {
                 );
             }
             bail!(
-                "CENTWISE_BACKUP_DIR (--backup-dir): {} is no directory",
+                "CENTWISE_BACKUP_DIR (--backup-dir): {} is not a directory",
                 dir.display()
             );
         }
@@ -240,8 +240,8 @@ impl Config {
         self.mail.mailer()?;
         TimeZone::get(&self.time_zone).map(drop).with_context(|| {
             format!(
-                "CENTWISE_TIME_ZONE (--time-zone): `{}` is no time zone; expected an IANA \
-                name such as Europe/Berlin",
+                "CENTWISE_TIME_ZONE (--time-zone): `{}` is not a time zone; expected an IANA \
+                    name such as Europe/Berlin",
                 self.time_zone
             )
         })

@@ -52,13 +52,12 @@ fn create_directory(directory: &Path) -> anyhow::Result<()> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
         Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-            "cannot make the directory {}: the one above it is not there. Is the name right \
+            "cannot create the directory {}: its parent does not exist. Is the name right \
                 (--data-dir, CENTWISE_DATA_DIR, --database-url)?",
             directory.display()
         ),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot make the directory {}", directory.display()))
-        }
+        Err(error) => Err(error)
+            .with_context(|| format!("cannot create the directory {}", directory.display())),
     }
 }
 

@@ -59,16 +59,14 @@ pub enum Place {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadDatabaseUrl {
     #[error(
-        "the database URL is neither postgres://…, sqlite:PATH nor a directory that is there (its \
-            text is not shown: it may hold a \
-         password). A new directory begins with / or ./; leave the setting out for the embedded \
-         database under the data directory"
+        "the database URL is neither postgres://…, sqlite:PATH nor an existing directory (its \
+            text is not shown: it may contain a password). A new directory begins with / or ./; \
+            leave the setting out for the embedded database under the data directory"
     )]
     Unknown,
     #[error(
-        "the database URL names a file, and would be taken for a directory: write sqlite:PATH for \
-            the file, or name the directory that \
-         centwise.db lies in"
+        "the database URL names a file where a directory is expected: write sqlite:PATH for the \
+            file, or name the directory that contains centwise.db"
     )]
     IsFile,
     #[error(
@@ -77,9 +75,9 @@ pub enum BadDatabaseUrl {
     )]
     Scheme(String),
     #[error(
-        "it holds `://` and would be taken for a path (its text is not shown: it may hold a \
-            password). A database on a server is named by \
-         CENTWISE_DATABASE_URL (--database-url), which begins with postgres://"
+        "expected a path, but it contains `://` (its text is not shown: it may contain a \
+            password). A database on a server is set with CENTWISE_DATABASE_URL \
+            (--database-url), which begins with postgres://"
     )]
     UrlAsPath,
     #[error("`sqlite:` is followed by no path; expected sqlite:PATH")]
@@ -87,25 +85,23 @@ pub enum BadDatabaseUrl {
     #[error("`sqlite:PATH` takes no parameters; the path has a `?`")]
     SqliteParameters,
     #[error(
-        "the database URL does not parse: {0}. A character of a user's name or password that \
-            means something in a URL (@ : / ? # % \
-         and spaces) is written percent-encoded: p%40ss for p@ss"
+        "the database URL does not parse: {0}. Special characters in a user name or password (@ \
+            : / ? # % and spaces) must be percent-encoded: p%40ss for p@ss"
     )]
     Syntax(String),
     #[error(
-        "the database URL has the parameter `{0}`, which means nothing here; known are sslmode, \
-            sslrootcert, sslcert, sslkey, host, \
-         port, dbname, user, password, application_name and options"
+        "the database URL has the unknown parameter `{0}`; expected sslmode, sslrootcert, \
+            sslcert, sslkey, host, port, dbname, user, password, application_name or options"
     )]
     Parameter(String),
     #[error(
-        "the database URL has an `@` behind its first `/`, `?` or `#`. A character of a user's \
-            name or password that means something in a \
-         URL (@ : / ? # % and spaces) is written percent-encoded: p%40ss for p@ss"
+        "the database URL has an `@` after its first `/`, `?` or `#`. Special characters in a \
+            user name or password (@ : / ? # % and spaces) must be percent-encoded: p%40ss for \
+            p@ss"
     )]
     Unencoded,
     #[error(
-        "`{0}` of the database URL is none of disable, allow, prefer, require, verify-ca and \
+        "`{0}` of the database URL is not one of disable, allow, prefer, require, verify-ca and \
             verify-full"
     )]
     SslMode(String),
@@ -115,7 +111,7 @@ pub enum BadDatabaseUrl {
     )]
     Missing(&'static str),
     #[error(
-        "`{parameter}` of the database URL names the file {file}, which holds no certificate \
+        "`{parameter}` of the database URL names the file {file}, which contains no certificate \
             (-----BEGIN CERTIFICATE-----)"
     )]
     NoCertificate { parameter: String, file: String },

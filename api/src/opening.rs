@@ -177,7 +177,7 @@ async fn platform_of(
         return Ok((platform.id, None));
     }
     if !creates {
-        bail!("the database has no platform: make it with `centwise serve`");
+        bail!("the database has no platform: create it with `centwise serve`");
     }
     let id = TenantId(clock.id());
     let now = clock.now();

@@ -160,7 +160,7 @@ impl PaymentSettings {
                 format!("`{url}`")
             };
             bail!(
-                "CENTWISE_PUBLIC_URL (--public-url): {shown} is no address; expected \
+                "CENTWISE_PUBLIC_URL (--public-url): {shown} is not an address; expected \
                     https://HOST[:PORT][/PATH] without a user or parameters"
             );
         }

@@ -31,8 +31,12 @@ pub async fn put_together(
         now: Arc::new(move || now.now()),
         id: Arc::new(move || id.id()),
         token: Arc::new(|| {
-            let secret = clock::random_secret()
-                .map_err(|error| Problem::new(Code::Internal, format!("no randomness: {error}")))?;
+            let secret = clock::random_secret().map_err(|error| {
+                Problem::new(
+                    Code::Internal,
+                    format!("the system gives no randomness: {error}"),
+                )
+            })?;
             Ok(std::array::from_fn(|at| secret[at]))
         }),
     };
@@ -72,7 +76,7 @@ async fn calendar(
     platform: TenantId,
 ) -> anyhow::Result<Calendar> {
     let zone = TimeZone::get(&config.time_zone)
-        .with_context(|| format!("{} is no time zone", config.time_zone))?;
+        .with_context(|| format!("{} is not a time zone", config.time_zone))?;
     let stored = catalog
         .setting(MONTHS)
         .await

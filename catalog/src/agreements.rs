@@ -401,7 +401,7 @@ fn pricing_columns(pricing: Pricing) -> (&'static str, Option<i64>, Option<i64>)
 fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead>) -> Result<()> {
     check_period(terms)?;
     let Some(seller) = buyer.parent else {
-        return Err(invalid("buyer", "the platform buys from nobody"));
+        return Err(invalid("buyer", "the platform has no seller"));
     };
     if terms.seller != seller {
         return Err(invalid(
@@ -410,7 +410,7 @@ fn check(terms: &Agreement, buyer: &Tenant, cards: &HashMap<RateCardId, CardHead
         ));
     }
     if buyer.closed_at.is_some() {
-        return Err(conflict("buyer", "it is closed"));
+        return Err(conflict("buyer", "the buyer is closed"));
     }
     if terms.credit_limit.is_some_and(|limit| limit < Cents::ZERO) {
         return Err(invalid("credit_limit_cents", "expected 0 or more"));

@@ -482,7 +482,7 @@ fn checks(found: &Found, heads: &[HeadRow], roots: &[i64]) -> Result<Vec<Check>,
         let (root_id, is) = (TenantId(root), found.heads.get(&root).unwrap_or(&none));
         let Some(head) = heads.get(&root) else {
             differences[3].push(format!(
-                "root {root_id}: what its rows must come to is gone"
+                "root {root_id}: the recorded checksum of its rows is gone"
             ));
             continue;
         };

@@ -239,7 +239,7 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
     if tenant.external_id.parse::<TenantId>().is_ok() {
         return Err(invalid(
             "external_id",
-            "it reads as an id of this server; choose another",
+            "it reads like an id assigned by this server; choose another",
         ));
     }
     let (kind, parent) = match (tenant.kind, parent) {
@@ -247,7 +247,7 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
         (TenantKind::Platform, _) => {
             return Err(invalid(
                 "kind",
-                "the platform has no seller, everybody else has one",
+                "the platform has no seller, every other tenant has one",
             ));
         }
         (kind, Some(parent)) => (kind, Some(parent)),
@@ -266,10 +266,7 @@ fn check(tenant: &Tenant, parent: Option<&Tenant>) -> Result<()> {
         });
     let above = parent.map_or(&[][..], |parent| &parent.path[..]);
     if tenant.root != root || tenant.path.split_last() != Some((&tenant.id, above)) {
-        return Err(invalid(
-            "path",
-            "root and path do not follow from the seller's",
-        ));
+        return Err(invalid("path", "root and path do not match the seller's"));
     }
     Ok(())
 }
@@ -319,5 +316,5 @@ async fn clash(tx: &mut Tx<'_>, new: &[NewTenant]) -> Result<CatalogError> {
             return Ok(conflict("id", format!("{} is taken", tenant.id)));
         }
     }
-    Ok(conflict("id", "the same tenant is there already"))
+    Ok(conflict("id", "the same tenant exists already"))
 }

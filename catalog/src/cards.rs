@@ -121,7 +121,7 @@ impl Catalog {
         write!(self, |tx| {
             let owner = tenant_held(tx, card.owner).await?;
             if card.root != owner.root {
-                return Err(invalid("root", "it is not the owner's"));
+                return Err(invalid("root", "expected the owner's root"));
             }
             let name = card.name.as_str();
             if look!(tx, fetch_optional as (i64,), TAKEN, owner.id.0, name)?.is_some() {

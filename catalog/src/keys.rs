@@ -48,7 +48,7 @@ const LAST_ADMIN_KEY: NotAllowed = NotAllowed {
     code: Code::LastAdminKey,
     field: "key",
     detail: Cow::Borrowed(
-        "it is the platform's last admin key that does not end by itself; make another before",
+        "it is the platform's last admin key that does not expire; create another first",
     ),
 };
 
@@ -111,7 +111,7 @@ pub async fn insert(tx: &mut Tx<'_>, actor: &Actor, key: &ApiKey) -> Result<()> 
     check_name("name", &key.name)?;
     let tenant = tenant_held(tx, key.tenant).await?;
     if key.root != tenant.root {
-        return Err(invalid("root", "it is not the tenant's"));
+        return Err(invalid("root", "expected the tenant's root"));
     }
     let (expires_at, revoked_at) = (
         key.expires_at.map(Instant::micros),

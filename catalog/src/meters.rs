@@ -68,7 +68,7 @@ fn check_terms(terms: &MeterTerms) -> Result<()> {
     if (terms.aggregation == Aggregation::Unique) != terms.unique_by.is_some() {
         return Err(invalid(
             "unique_by",
-            "expected with aggregation `unique`, and only then",
+            "expected with aggregation `unique`, and only with it",
         ));
     }
     Ok(())

@@ -646,7 +646,7 @@ mod tests {
         check(
             "x",
             &[("x", ""), ("y", "")],
-            Some(r#"[unused_fallback] no card names "y" as its fallback; named are "x""#),
+            Some(r#"[unused_fallback] no card names "y" as its fallback; the named ones are "x""#),
         );
         check("", &[("y", "")], Some("[unused_fallback]"));
         let long = [

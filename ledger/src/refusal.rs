@@ -33,21 +33,21 @@ pub enum Refusal {
     #[error("a hold must end in the future")]
     BadExpiry,
     /// Usage under `on_exhausted: refuse` that an account cannot pay: no link posts.
-    #[error("{account} has {available} cents available, {asked} are needed")]
+    #[error("{account} has {available} cents available, but {asked} are needed")]
     Exhausted {
         account: AccountKey,
         available: Cents,
         asked: Cents,
     },
     /// A hold that an account cannot cover: nothing is set aside.
-    #[error("{account} has {available} cents available, {asked} were to be held")]
+    #[error("{account} has {available} cents available, but {asked} were to be held")]
     Insufficient {
         account: AccountKey,
         available: Cents,
         asked: Cents,
     },
     /// The hold's end has come, whether or not the engine has recorded it yet.
-    #[error("the hold is over")]
+    #[error("the hold has ended")]
     HoldOver,
     /// A hold ends once.
     #[error("the hold has been {state} already")]
@@ -56,7 +56,7 @@ pub enum Refusal {
     #[error("the hold was placed for another customer")]
     HoldOfAnother,
     /// Expiry was asked for before the hold's end.
-    #[error("the hold is not over yet")]
+    #[error("the hold has not ended yet")]
     HoldNotOver,
     /// The engine works on an account that it has not loaded: a fault of ours, never of the caller.
     #[error("{account} was not loaded")]

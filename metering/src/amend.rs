@@ -482,8 +482,8 @@ fn not_covered(refusal: Refusal) -> Problem {
         } => Problem::new(
             Code::InsufficientBalance,
             format!(
-                "the links above stand, so {account} pays this void itself: it has {available} \
-                    cents available, {asked} are needed"
+                "the links above keep their charges, so {account} pays for this void itself: it \
+                    has {available} cents available, but {asked} are needed"
             ),
         ),
         refusal => refused(refusal),
@@ -512,11 +512,11 @@ const BEYOND_REACH: &str = "the event was reported from above, and none of its l
     this key's tenant or below it";
 
 const NOT_EXACT: &str = "a link of this event is sold by commission with a floor, and other \
-    events of the month would cost something else \
-     without this one: what each of them would owe there is not known, so nothing was changed";
+    events of the month would cost a different amount without this one: their amounts on that \
+    link are not known, so nothing was changed";
 
-const TOO_LARGE: &str = "without this event others of the month would cost more, or less, than \
-    one event may come to, so nothing was changed";
+const TOO_LARGE: &str = "without this event, others of the month would cost more, or less, than \
+    one event may cost, so nothing was changed";
 
 fn void_record(void: &Void, charges: Charges, places: Vec<Place>) -> JournalEntry {
     let charged = &void.charged;

@@ -152,8 +152,8 @@ impl Taken<'_> {
         }
         if later > BEHIND_MAX {
             let detail = format!(
-                "{later} segments of its month lie behind the event, and at most {BEHIND_MAX} are \
-                    worked out again"
+                "{later} segments of its month follow the event, and at most {BEHIND_MAX} can be \
+                    recalculated"
             );
             return Err(Problem::new(Code::TooMuchBehind, detail));
         }
@@ -161,8 +161,8 @@ impl Taken<'_> {
             return Err(Problem::new(
                 Code::TooMuchBehind,
                 format!(
-                    "its month has {last} segments, and of more than {SEGMENTS_MAX} none is \
-                        worked out again"
+                    "its month has {last} segments, and a month of more than {SEGMENTS_MAX} \
+                        cannot be recalculated"
                 ),
             ));
         }
@@ -185,8 +185,8 @@ impl Taken<'_> {
         let values = counted.counter.events;
         if values > VALUES_MAX {
             let detail = format!(
-                "its month has {values} values, and of more than {VALUES_MAX} it is not found out \
-                    which stands without one"
+                "its month has {values} values, and a month of more than {VALUES_MAX} cannot be \
+                    recalculated without one of them"
             );
             return Err(Problem::new(Code::TooMuchBehind, detail));
         }

@@ -332,6 +332,6 @@ impl CommandResult {
 pub(crate) fn out_of_step() -> Problem {
     Problem::new(
         Code::Internal,
-        "the engine's answer does not fit the command",
+        "the engine's answer does not match the command",
     )
 }

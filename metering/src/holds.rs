@@ -340,7 +340,7 @@ impl BatchExecutor {
         let amounts = best.ok_or_else(|| {
             Problem::new(
                 Code::InsufficientBalance,
-                "the balance does not pay for the first unit",
+                "the balance does not cover the first unit",
             )
         })?;
         Ok((Quantity(granted * Quantity::ONE), amounts))
@@ -423,7 +423,7 @@ fn refused_to(prepared: &RatedEvent, refusal: Refusal) -> Problem {
         Refusal::Insufficient { account, .. } if place(account.tenant) < place(prepared.sender) => {
             Problem::new(
                 refusal.code(),
-                "a seller above the key's tenant has not enough available for this",
+                "a seller above the key's tenant does not have enough available for this",
             )
         }
         refusal => refused(refusal),

@@ -412,7 +412,7 @@ fn of_two_roots(event: &RatedEvent) -> Problem {
     }
     Problem::new(
         Code::OtherRoot,
-        "the corrected event belongs to another reseller's books: void the first and send the \
-            second",
+        "the corrected event belongs to another reseller's books: void the original and send the \
+            corrected one",
     )
 }

@@ -81,7 +81,7 @@ impl BatchExecutor {
             let (source, id) = (&record.identity.source, &record.identity.id);
             let detail = format!(
                 "the event {id:?} of source {source:?} was already reported by a seller above, \
-                    with other content"
+                    with different content"
             );
             return Outcome::Rejected(Problem::field(Code::IdConflict, "id", detail));
         }

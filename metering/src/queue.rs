@@ -74,7 +74,7 @@ pub(crate) fn overloaded() -> Problem {
 pub(crate) fn stopped() -> Problem {
     Problem::new(
         Code::Unavailable,
-        "the engine is shutting down; what was not answered may be sent again",
+        "the engine is shutting down; requests without a response may be sent again",
     )
 }
 

@@ -239,6 +239,5 @@ pub fn is_followed_above(plan: &Plan, seller: TenantId) -> bool {
 }
 
 /// Why such a void, or the event in its place, is refused.
-pub const FOLLOWED: &str = "what this costs depends on what the month has counted, and a seller \
-    above has a share of it: only that one, or one \
-     above it, takes it back or corrects it";
+pub const FOLLOWED: &str = "the cost of this event depends on the month's count, and a seller \
+    above has a share of it: only that seller, or one above it, may void or correct it";

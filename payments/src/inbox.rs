@@ -40,7 +40,7 @@ impl Inbox {
         self.messages.try_send((event, reply)).map_err(|_| {
             Problem::new(
                 Code::Overloaded,
-                "too many messages are waiting; send it again",
+                "too many messages are waiting; send this one again later",
             )
         })?;
         // The caller whose turn it is keeps what waits, its own and others'.
@@ -48,8 +48,10 @@ impl Inbox {
             tokio::select! {
                 biased;
                 kept = &mut kept => {
-                    let not_kept = || Problem::new(Code::Unavailable, "the message was not kept; send \
-                        it again");
+                    let not_kept = || {
+                        let detail = "the message was not stored; send it again";
+                        Problem::new(Code::Unavailable, detail)
+                    };
                     return kept.ok().filter(|is_kept| *is_kept).map(drop).ok_or_else(not_kept);
                 }
                 // In a task of its own: a caller that goes away loses nobody else's.

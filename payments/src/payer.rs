@@ -21,7 +21,7 @@ impl PaymentService {
         if path.iter().any(|one| one.closed_at.is_some()) {
             return Err(refused(
                 Code::TenantClosed,
-                "this tenant, or a seller above it, is closed: nothing is paid in",
+                "this tenant, or a seller above it, is closed: it cannot be topped up",
             ));
         }
         let buyers: Vec<_> = path
@@ -39,7 +39,8 @@ impl PaymentService {
         if buyers.iter().any(|buyer| in_force(*buyer).is_none()) {
             return Err(refused(
                 Code::NoAgreementInForce,
-                "this tenant, or a seller above it, has no agreement in force: nothing is paid in",
+                "this tenant, or a seller above it, has no agreement in force: it cannot be \
+                    topped up",
             ));
         }
         let own = in_force(tenant.id).ok_or_else(|| {
@@ -55,7 +56,7 @@ impl PaymentService {
             Collect::Reseller if own.seller == self.platform => Ok(own.clone()),
             Collect::Reseller => Err(refused(
                 Code::NotCollectedHere,
-                "this tenant pays its reseller, who books what it receives",
+                "this tenant pays its reseller, and the reseller books its payments",
             )),
         }
     }
@@ -79,6 +80,6 @@ fn currency_not_agreed(agreed: Currency) -> Problem {
     Problem::field(
         Code::CurrencyNotAgreed,
         "currency",
-        format!("expected {agreed}: the currency of the tenant's agreement"),
+        format!("expected {agreed}, the currency of the tenant's agreement"),
     )
 }

@@ -182,7 +182,7 @@ impl PaymentService {
         }
         Err(Problem::new(
             Code::PeriodTooLong,
-            "the provider has more moves in this period than one comparison reads",
+            "the provider has more transactions in this period than one reconciliation reads",
         ))
     }
 

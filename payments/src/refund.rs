@@ -115,10 +115,10 @@ impl PaymentService {
                     .as_ref()
                     .is_some_and(|foreign| foreign.amount > 0) =>
             {
-                "it was paid in a currency that is not counted here: give it back on the payment \
-                    provider's pages"
+                "it was paid in a currency that is not accounted for here: refund it in the \
+                    payment provider's dashboard"
             }
-            Some(_) => "nothing of it is left",
+            Some(_) => "nothing of this top-up is left to refund",
         }))
     }
 
@@ -137,7 +137,7 @@ impl PaymentService {
             return Err(Problem::field(
                 Code::AmountOutOfRange,
                 "cents",
-                format!("expected 1 to {left}: what is left of this top-up"),
+                format!("expected 1 to {left}, the amount left of this top-up"),
             ));
         }
         let now = self.now();
@@ -216,7 +216,7 @@ impl PaymentService {
             }
             Err(ProviderError::Refused {
                 code: "not_sent".to_owned(),
-                detail: "the payment provider never got it".to_owned(),
+                detail: "the payment provider never received the request".to_owned(),
             })
         };
         match sent {
@@ -276,6 +276,6 @@ impl PaymentService {
             .refund(before.id)
             .await
             .map_err(unread)?;
-        now.ok_or_else(|| Problem::new(Code::NotFound, "the refund is gone"))
+        now.ok_or_else(|| Problem::new(Code::NotFound, "the refund no longer exists"))
     }
 }

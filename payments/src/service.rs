@@ -250,7 +250,7 @@ impl PaymentService {
             (None, None) => Err(Problem::field(
                 Code::MissingField,
                 "success_url",
-                "this server does not know its own address (CENTWISE_PUBLIC_URL)",
+                "this server's public address is not set (CENTWISE_PUBLIC_URL)",
             )),
         };
         let request = CheckoutRequest {
@@ -306,7 +306,7 @@ impl PaymentService {
             Problem::field(
                 Code::AutoTopUpNotSet,
                 "save_method",
-                "a method is kept for an automatic top-up: set that first",
+                "a payment method is saved only for an automatic top-up: set one up first",
             )
         };
         Ok(auto.ok_or_else(missing)?.customer)
@@ -360,7 +360,7 @@ impl PaymentService {
                 .top_up(top_up.id)
                 .await
                 .map_err(unread)?
-                .ok_or_else(|| Problem::new(Code::NotFound, "the top-up is gone"));
+                .ok_or_else(|| Problem::new(Code::NotFound, "the top-up no longer exists"));
         }
         asked
             .map(|_| after)
@@ -393,15 +393,15 @@ pub(crate) fn provider_problem(error: &ProviderError) -> Problem {
         ),
         ProviderError::Refused { code, detail } => Problem::new(
             Code::ProviderRefused,
-            format!("the payment provider refused ({code}): {detail}"),
+            format!("the payment provider refused the request ({code}): {detail}"),
         ),
         ProviderError::NotFound => Problem::new(
             Code::ProviderRefused,
-            "the payment provider does not know this",
+            "the payment provider has no such object",
         ),
         ProviderError::Uncountable(_) => Problem::new(
             Code::ProviderRefused,
-            format!("the payment provider's amount: {error}"),
+            format!("the payment provider's amount is not valid: {error}"),
         ),
         ProviderError::Unauthorized => Problem::new(
             Code::ProviderUnavailable,

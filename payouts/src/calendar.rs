@@ -21,7 +21,7 @@ struct Stored {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the zones of the platform's months do not read back: {0}")]
+#[error("the stored time zones of the platform's months cannot be read: {0}")]
 pub struct Unreadable(String);
 
 impl Calendar {

@@ -10,8 +10,8 @@ use catalog::Actor;
 use problem::Code;
 use rating::{Cents, Instant};
 
-const FIRST: &str = "first let usage and top-ups since the backup be sent again; for what cannot be \
-    sent again, adjust the balance by hand";
+const FIRST: &str = "first have usage and top-ups since the backup sent again; for what cannot \
+    be sent again, adjust the balance by hand";
 /// How often it is looked again because the payout changed meanwhile.
 const LOOKS_MAX: usize = 5;
 
@@ -118,8 +118,8 @@ impl Payouts {
             }
             _ => {
                 let detail = format!(
-                    "{} has a payout of {} cents already: mark it as paid, or cancel it and enter \
-                     this one",
+                    "{} already has a payout of {} cents: mark it as paid, or cancel it and \
+                        enter this one",
                     Month(payout.period),
                     payout.cents
                 );
@@ -135,7 +135,7 @@ impl Payouts {
             return Ok(());
         }
         let detail = format!(
-            "the balance has {available} cents of the {} that were paid: {FIRST}",
+            "the balance has only {available} of the {} cents that were paid: {FIRST}",
             payout.cents
         );
         Err(refused(Code::NotPayable, detail))

@@ -65,7 +65,7 @@ impl Payouts {
         if !target::is_open(execution_on) {
             let next = target::next_open(execution_on);
             let expected = format!(
-                "{execution_on} is a weekend or a holiday of TARGET, on which no bank pays: \
+                "{execution_on} is a weekend or a TARGET holiday, on which banks do not settle: \
                     expected {next}, or another day"
             );
             return Err(Problem::field(Code::InvalidField, "execution_on", expected).into());
@@ -83,7 +83,7 @@ impl Payouts {
         check_payable(&debtor).map_err(|bad| {
             refused(
                 Code::PayeeNotReady,
-                format!("the platform's account: {bad}"),
+                format!("the platform's account is not valid: {bad}"),
             )
         })?;
         // Only the file itself is made once: what was debited for one that never came goes out with
@@ -209,7 +209,7 @@ impl Payouts {
         if !is_free(&payout) || self.is_covered(&payout, now).await? {
             return Ok(payout);
         }
-        let reason = "it was in no file yet, and is withheld for want of money from customers";
+        let reason = "it was in no file yet, and is withheld for lack of customer payments";
         self.mark_failed(&self.worker(now), &payout, reason, now)
             .await
     }
@@ -231,7 +231,7 @@ impl Payouts {
         }
         if payout.cents > TRANSFER_CENTS_MAX {
             return Ok(Err(
-                "it is more than one SEPA credit transfer carries".to_owned()
+                "it exceeds the limit of one SEPA credit transfer".to_owned()
             ));
         }
         if self.is_frozen(payout.tenant).await? {

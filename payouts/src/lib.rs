@@ -96,10 +96,10 @@ pub enum Error {
     #[error(transparent)]
     Refused(#[from] Problem),
     /// It is still being added up: the same again goes on where this stopped.
-    #[error("the reseller's records are still being added up; ask again in a moment")]
+    #[error("the reseller's records are still being added up; try again in a moment")]
     Unfinished,
     /// Others changed the same all the time.
-    #[error("it kept changing; ask again")]
+    #[error("it kept changing; try again")]
     Busy,
 }
 
@@ -153,7 +153,7 @@ impl Payouts {
         let refused = || {
             Problem::new(
                 Code::PaymentsNotConfigured,
-                "this server has no keys of a payment provider; pay by bank transfer",
+                "this server has no payment provider; pay by bank transfer",
             )
         };
         Ok(self.provider.as_ref().ok_or_else(refused)?)

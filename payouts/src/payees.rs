@@ -100,7 +100,7 @@ impl Payouts {
                 Problem::field(
                     Code::MissingField,
                     "country",
-                    "the country of the reseller's account is needed",
+                    "expected the country of the reseller's account",
                 )
             };
             let country = country.ok_or_else(missing)?;
@@ -212,7 +212,8 @@ impl Payouts {
         let not_ready = |detail: String| refused(Code::PayeeNotReady, detail);
         let Some(payee) = settings.payee.clone() else {
             return Err(not_ready(
-                "the reseller has no account at the provider yet: give it its link".to_owned(),
+                "the reseller has no account at the provider yet: send it its onboarding link"
+                    .to_owned(),
             ));
         };
         if settings.transfers_enabled {
@@ -222,7 +223,7 @@ impl Payouts {
         match read.filter(|settings| settings.transfers_enabled) {
             Some(_) => Ok(payee),
             None => Err(not_ready(
-                "the provider does not let money go to the reseller's account yet".to_owned(),
+                "the provider does not allow transfers to the reseller's account yet".to_owned(),
             )),
         }
     }

@@ -42,8 +42,8 @@ impl Payouts {
             (PayoutState::Paid, Some(error)) => Err(refused(
                 Code::ReversalRefused,
                 format!(
-                    "{error}; it stays paid, and what the balance lacks is set off against later \
-                        commission"
+                    "{error}; the payout stays paid, and the missing amount is set off against \
+                        later commission"
                 ),
             )),
             _ => Ok(done),

@@ -321,7 +321,8 @@ impl Payouts {
         let available = self.available(commission_account).await?;
         if available < payout.cents {
             let detail = format!(
-                "the balance has {available} cents left of the {} that were payable: cancel it",
+                "the balance has only {available} of the {} cents that were payable: cancel the \
+                    payout",
                 payout.cents
             );
             return Err(refused(Code::NotPayable, detail));
@@ -337,8 +338,8 @@ impl Payouts {
             let (withheld, cents) = (standing.withheld, payout.cents);
             let most = most.max(Cents::ZERO);
             let detail = format!(
-                "{most} cents of the {cents} are payable now, {withheld} are withheld for want of \
-                    money from customers: wait for it or cancel the payout"
+                "only {most} of the {cents} cents are payable now, {withheld} are withheld for \
+                    lack of customer payments: wait for them or cancel the payout"
             );
             return Err(refused(Code::NotPayable, detail));
         }

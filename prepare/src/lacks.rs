@@ -111,7 +111,10 @@ fn of_timeline(
     if card.currency() != currency {
         return (
             Some((
-                format!("it is in {}, the agreement in {currency}", card.currency()),
+                format!(
+                    "it is in {}, but the agreement is in {currency}",
+                    card.currency()
+                ),
                 None,
             )),
             None,
@@ -179,7 +182,7 @@ fn sentence(reason: &str) -> String {
             "the platform collects here, while a seller above collects itself".to_owned()
         }
         "no_rate_card" => {
-            "the agreement of a customer has a rate card, and this one is a commission".to_owned()
+            "a customer's agreement needs a rate card, and this one is a commission".to_owned()
         }
         other => other.replace('_', " "),
     }

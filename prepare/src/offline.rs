@@ -241,7 +241,7 @@ impl Offline {
                 .filter(|name| !asked.contains(name));
             bad.extend(idle.map(|name| {
                 let message = format!(
-                    "no card names {name:?} as its fallback; named are {}",
+                    "no card names {name:?} as its fallback; the named ones are {}",
                     quoted(&asked, ", ")
                 );
                 mistake("fallback".to_owned(), "unused_fallback", message)
@@ -253,10 +253,10 @@ impl Offline {
             .filter(|(meter, _)| !self.meters.contains_key(*meter) && !self.calls.contains(*meter));
         bad.extend(unsaid.map(|(meter, path)| {
             let message = format!(
-                "by {path} the price changes with time, and whether usage of {meter:?} lasts (and \
-                    is cut there) depends on its unit: \
-                    expected \"meters\":{{{meter:?}:{{\"unit\":\"{CALL_UNIT}\"}}}} in the card, \
-                    or the unit that it has on the server"
+                "{path} makes the price change with time, and whether usage of {meter:?} has a \
+                    duration (and is split there) depends on its unit: expected \
+                    \"meters\":{{{meter:?}:{{\"unit\":\"{CALL_UNIT}\"}}}} in the card, or the \
+                    unit that it has on the server"
             );
             mistake(format!("meters.{meter}"), "unit_required", message)
         }));
@@ -288,7 +288,7 @@ impl Offline {
             let chain = quoted(&names, " -> ");
             return mistake(
                 "fallback_cycle",
-                format!("{chain} -> {again:?}: the fallback cards lead back to one before them"),
+                format!("{chain} -> {again:?}: the fallback cards form a cycle"),
             );
         }
         if names.len() >= measure::FALLBACKS_MAX {
@@ -296,7 +296,7 @@ impl Offline {
             return mistake(
                 "too_many_fallbacks",
                 format!(
-                    "{}: at most {most} cards are asked one after the other",
+                    "{}: expected at most {most} cards one after another",
                     quoted(&names, " -> ")
                 ),
             );
@@ -471,7 +471,7 @@ fn measure<'a>(
     measure::through_fallbacks(&cards[0].compiled, |card: &CompiledCard| {
         if card.currency() != currency {
             let detail = format!(
-                "a fallback card is in {}, and the card in {currency}",
+                "a fallback card is in {}, but the card is in {currency}",
                 card.currency()
             );
             return Err(Refused {

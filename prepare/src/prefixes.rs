@@ -71,7 +71,7 @@ fn short_alone(doc: &CardDoc) -> Vec<Mistake> {
         is_odd.then(|| {
             format!(
                 "{prefix:?} is the short number {prefix} alone: longer ones arrive without the 0 \
-                    behind the country code, as {expected:?}"
+                    after the country code, as {expected:?}"
             )
         })
     };

@@ -213,7 +213,7 @@ impl<'a> UsagePreparer<'a> {
             Code::FutureEvent,
             "at",
             format!(
-                "at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})",
+                "expected at most {FUTURE_SECS_MAX} s ahead of the server's clock ({})",
                 self.now
             ),
         ))
@@ -229,8 +229,8 @@ impl<'a> UsagePreparer<'a> {
             return Ok(());
         }
         let detail = format!(
-            "a call of {} s from {} on would not be over yet (now: {}): `quantity` is in seconds, \
-                `at` is when the call began",
+            "a call of {} s that began at {} would not have ended yet (now: {}): `quantity` is \
+                in seconds, `at` is when the call began",
             event.quantity, event.at, self.now
         );
         Err(Problem::field(Code::ImpossibleDuration, "quantity", detail))
@@ -320,11 +320,10 @@ impl<'a> UsagePreparer<'a> {
         let Some(customer) = &about.customer else {
             let name = &event.customer;
             let detail = match about.nobody {
-                "ambiguous_customer" => format!(
-                    "several tenants are called {name:?}: name the one that is meant by its id \
-                        (ten_…)"
-                ),
-                _ => format!("there is no tenant {name:?} below the key's"),
+                "ambiguous_customer" => {
+                    format!("several tenants are called {name:?}: use the tenant's id (ten_…)")
+                }
+                _ => format!("there is no tenant {name:?} below the key's tenant"),
             };
             return vec![Lack::of_event(about.nobody, detail)];
         };
@@ -332,12 +331,12 @@ impl<'a> UsagePreparer<'a> {
             let days = customer.tenant.late_window_days;
             return vec![Lack::of_event(
                 "late",
-                format!("it is older than {days} days; rating it again by hand gives it a price"),
+                format!("it is older than {days} days; rate it again by hand to price it"),
             )];
         }
         if reason == Some(UNKNOWN_METER) {
             let detail = format!(
-                "there is no meter {:?}: once it is made (POST /v1/meters), rate again",
+                "there is no meter {:?}: create it (POST /v1/meters), then rate again",
                 event.meter
             );
             return vec![Lack::of_event(UNKNOWN_METER, detail)];

@@ -27,7 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Overflow(#[from] Overflow),
     /// A sum over many records or roots is no number of cents.
-    #[error("the sum is larger than a number of cents can be: ask for less at once")]
+    #[error("the sum exceeds the largest amount in cents: request less at once")]
     SumTooLarge,
     #[error("there is no such tenant")]
     NoTenant,
@@ -42,9 +42,10 @@ pub enum Error {
     #[error("the records of this account begin at {0}")]
     BeforeRecords(Instant),
     #[error(
-        "more than {max} entries since then: choose a later beginning, or page through the entries"
+        "there are more than {max} entries since then: choose a later start, or page through the \
+            entries"
     )]
     PeriodTooLong { max: usize },
-    #[error("the account kept moving while its statement was read")]
+    #[error("the account kept changing while its statement was read")]
     Restless,
 }

@@ -91,7 +91,7 @@ impl Agreement {
         check(
             self.buyer != self.seller,
             "seller",
-            "nobody buys from itself",
+            "a tenant cannot buy from itself",
         )?;
         let share = match self.pricing {
             Pricing::Commission { commission_bp } => commission_bp,
@@ -111,7 +111,7 @@ impl Agreement {
         check(
             is_commission || !self.free_retail,
             "free_retail",
-            "only under a commission do prices need an approval",
+            "prices need an approval only under a commission",
         )?;
         let limit = self.credit_limit.unwrap_or(Cents::ZERO);
         check(

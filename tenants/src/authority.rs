@@ -70,7 +70,8 @@ pub fn check_seller(
         return refuse(Code::CreditAboveCap, "credit_limit_cents", detail);
     }
     if new.credit_cap > cap {
-        let detail = format!("a seller passes on at most what it was allowed itself: {cap} cents");
+        let detail =
+            format!("a seller may pass on at most what it was allowed itself: {cap} cents");
         return refuse(Code::CreditAboveCap, "credit_cap_cents", detail);
     }
     check_on_exhausted(new, others)
@@ -124,7 +125,7 @@ pub fn check_end(
         return refuse(
             Code::TermsOfThePast,
             "until",
-            "these terms are over: agree on new ones",
+            "these terms have ended: agree on new ones",
         );
     }
     let place = |tenant: Option<TenantId>| {
@@ -133,7 +134,7 @@ pub fn check_end(
             .unwrap_or(0)
     };
     if is_longer(new.until, ended) && place(new.author) < place(Some(author)) {
-        let detail = "somebody above agreed on these terms, and only they let them last longer: \
+        let detail = "these terms were set from above, and can be extended only from there: \
             agree on new ones from their end on";
         return refuse(Code::TermsFromAbove, "until", detail);
     }
@@ -144,7 +145,7 @@ fn refuse_past(field: &'static str, now: Instant) -> Result<(), NotAllowed> {
     refuse(
         Code::TermsOfThePast,
         field,
-        format!("only the platform changes terms of the past: expected {now} or later"),
+        format!("only the platform may change terms of the past: expected {now} or later"),
     )
 }
 
@@ -179,14 +180,14 @@ fn check_collect(
         return refuse(
             Code::PlatformSetsCollect,
             "collect",
-            "only the platform changes who collects a buyer's money",
+            "only the platform may change who collects a buyer's money",
         );
     }
     let is_collected =
         |terms: &Option<&Agreement>| terms.is_some_and(|terms| terms.collect == Collect::Platform);
     if new.collect == Collect::Platform && !sellers.iter().all(is_collected) {
-        let detail = "the platform does not collect for this seller: its agreement in force says \
-            `collect: platform` where it does";
+        let detail = "the platform does not collect for this seller: its agreement in force does \
+            not say `collect: platform`";
         return refuse(Code::PlatformSetsCollect, "collect", detail);
     }
     Ok(())
@@ -203,7 +204,7 @@ fn check_on_exhausted(new: &Agreement, others: &[Agreement]) -> Result<(), NotAl
         return refuse(
             Code::OnlyTighter,
             "on_exhausted",
-            "only the platform lets usage of this buyer post again that its balance does not cover",
+            "only the platform may let usage of this buyer post again without a covering balance",
         );
     }
     Ok(())

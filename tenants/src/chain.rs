@@ -29,7 +29,7 @@ pub struct Chain {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ChainError {
-    #[error("the platform buys from nobody")]
+    #[error("the platform has no seller")]
     Platform,
     #[error("the chain has more than {CHAIN_LINKS_MAX} links")]
     TooLong,

@@ -60,7 +60,7 @@ pub fn place(parent: &Tenant, id: TenantId) -> Result<Place, Invalid> {
     check(
         parent.path.len() <= CHAIN_LINKS_MAX,
         "parent",
-        "at most 8 links from the platform down",
+        "expected at most 8 links from the platform down",
     )?;
     check(
         !parent.path.contains(&id),
@@ -88,7 +88,7 @@ pub fn check_external_id(text: &str) -> Result<(), Invalid> {
     check(
         !text.starts_with("ten_"),
         "external_id",
-        "ids that begin with ten_ are given by Centwise",
+        "ids that begin with ten_ are assigned by Centwise",
     )
 }
 
@@ -98,7 +98,7 @@ pub fn check_reserved(kind: TenantKind, external_id: &str) -> Result<(), Invalid
     check(
         is_free,
         "external_id",
-        "`platform` is what the platform is called; choose another",
+        "`platform` is reserved for the platform; choose another",
     )
 }
 
@@ -165,7 +165,7 @@ impl Tenant {
             self.closed_at
                 .is_none_or(|closed| closed >= self.created_at),
             "closed_at",
-            "a tenant closes after it was created",
+            "a tenant cannot close before it was created",
         )?;
         self.check_place()
     }
@@ -175,7 +175,7 @@ impl Tenant {
         check(
             (1..=CHAIN_LINKS_MAX + 1).contains(&self.path.len()),
             "path",
-            "at most 8 links from the platform down",
+            "expected at most 8 links from the platform down",
         )?;
         let distinct =
             (1..self.path.len()).all(|index| !self.path[..index].contains(&self.path[index]));

@@ -251,7 +251,7 @@ async fn an_answer_says_which_link_lacks_what(market: Market) {
     )
     .await;
     assert_eq!(
-        unknown["detail"], "there is no tenant \"nobody\" below the key's",
+        unknown["detail"], "there is no tenant \"nobody\" below the key's tenant",
         "{unknown}"
     );
     // A meter that no card prices: both links say so to the platform, and to the customer its own.

@@ -50,15 +50,14 @@ async fn what_has_much_behind_it_is_not_worked_out_again() {
             "sms",
             free_first,
             10_001,
-            "10001 segments of its month lie behind the event, and at most 10000 are worked out \
-                again",
+            "10001 segments of its month follow the event, and at most 10000 can be recalculated",
         ),
         (
             "seats",
             json!({ "model": "per_unit", "unit_price": "1" }),
             50_000,
-            "its month has 50001 values, and of more than 50000 it is not found out which stands \
-                without one",
+            "its month has 50001 values, and a month of more than 50000 cannot be recalculated \
+                without one of them",
         ),
     ] {
         let world = World::new(Backend::Memory).await;

@@ -84,7 +84,7 @@ fn not_with(scope: Scope, need: Need) -> ApiProblem {
         .map(|scope| format!("`{}`", scope.name()))
         .collect();
     let detail = format!(
-        "this needs a key with the scope {}; the scope of this one is `{}`",
+        "this request needs a key with the scope {}; this key has the scope `{}`",
         enough.join(" or "),
         scope.name()
     );

@@ -49,9 +49,9 @@ impl Held {
             Some(restoration) => Err(ApiProblem::new(
                 Code::Restored,
                 format!(
-                    "this database is a backup of {}, and does not know what was paid out since: \
-                        enter that, then resume (centwise resume, or \
-                     POST /v1/restoration/resume)",
+                    "this database was restored from a backup of {} and has no record of later \
+                        payouts: enter them, then resume (centwise resume, or POST \
+                        /v1/restoration/resume)",
                     restoration.backup_at()
                 ),
             )),

@@ -69,7 +69,7 @@ pub async fn check(State(without): State<Without>, request: Request, next: Next)
         Some(name) => ApiProblem::field(
             Code::UnknownField,
             &name,
-            format!("there is no parameter `{name}` here; this takes none"),
+            format!("there is no parameter `{name}` here; this path takes none"),
         )
         .into_response(),
         None => next.run(request).await,

@@ -111,7 +111,7 @@ impl ApiProblem {
     fn sum_too_large() -> Self {
         Self::new(
             Code::AmountTooLarge,
-            "the sum is larger than a number of cents can be: ask for less at once",
+            "the sum exceeds the largest amount in cents: request less at once",
         )
     }
     /// Logs what went wrong and answers without the details.
@@ -119,7 +119,7 @@ impl ApiProblem {
         tracing::error!(error = %what, "internal error");
         Self::new(
             Code::Internal,
-            "something failed on our side; it has been logged under this request's id",
+            "an internal error occurred; it has been logged under this request's id",
         )
     }
     pub fn unavailable(what: &dyn std::fmt::Display) -> Self {
@@ -217,18 +217,18 @@ pub(crate) fn code_of_status(status: StatusCode) -> (Code, &'static str) {
         404 => (Code::NotFound, "there is nothing at this path"),
         405 => (
             Code::MethodNotAllowed,
-            "this path does not take this method",
+            "this path does not support this method",
         ),
         408 | 504 => (Code::Timeout, "the request took too long"),
         413 => (
             Code::BodyTooLarge,
-            "the body is larger than this server takes",
+            "the body is larger than this server accepts",
         ),
         415 => (Code::UnsupportedMediaType, "send application/json"),
         other if other < 500 => (Code::InvalidField, "the request is not valid"),
         _ => (
             Code::Internal,
-            "something failed on our side; it has been logged under this request's id",
+            "an internal error occurred; it has been logged under this request's id",
         ),
     }
 }
@@ -263,7 +263,7 @@ impl From<Vec<Mistake>> for ApiProblem {
             [only] => format!("{}: {}", only.path, only.message)
                 .trim_start_matches(": ")
                 .to_owned(),
-            several => format!("{} mistakes were found; each is listed", several.len()),
+            several => format!("{} errors were found; each is listed", several.len()),
         };
         let mut refused = Self::new(Code::InvalidCard, detail);
         refused.errors = mistakes

@@ -66,7 +66,7 @@ pub fn refusal(why: &dyn Display) -> ApiProblem {
         return ApiProblem::field(
             Code::InvalidRequest,
             name,
-            format!("the parameter `{name}` is there twice"),
+            format!("the parameter `{name}` is given twice"),
         );
     }
     let is_name =
@@ -75,7 +75,7 @@ pub fn refusal(why: &dyn Display) -> ApiProblem {
         Some((name, what)) => ApiProblem::field(Code::InvalidRequest, name, for_a_flag(what)),
         None => ApiProblem::new(
             Code::InvalidRequest,
-            format!("the query of the address: {}", spoken::plainly(why)),
+            format!("the query string is not valid: {}", spoken::plainly(why)),
         ),
     }
 }

@@ -100,7 +100,7 @@ impl BatchExecutor {
             || (record.kind == Kind::Unrated && record.content == prepared.unattributed_content());
         if !same {
             let detail = format!(
-                "the event {:?} of source {:?} was already reported with other content",
+                "the event {:?} of source {:?} was already reported with different content",
                 record.identity.id, record.identity.source
             );
             return CommandResult::Event(Outcome::Rejected(Problem::field(

@@ -148,7 +148,7 @@ impl Engine {
             None => {
                 return Err(Problem::new(
                     Code::UnknownMeter,
-                    "the event's meter is gone",
+                    "the event's meter no longer exists",
                 ));
             }
         };

@@ -219,7 +219,7 @@ impl Engine {
         }
         Err(Problem::new(
             Code::PlacedAbove,
-            "a seller above placed this hold: only it, or a seller above that, may change it",
+            "a seller above placed this hold: only that seller, or one above it, may change it",
         ))
     }
 

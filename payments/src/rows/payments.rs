@@ -315,7 +315,7 @@ impl PaymentRows<'_> {
             {
                 return Err(catalog::conflict(
                     "top_up",
-                    "somebody else changed it at the same time",
+                    "it was changed at the same time",
                 ));
             }
             if let Some(change) = &settlement.change {

@@ -264,7 +264,7 @@ impl PayoutRows<'_> {
             if changed == 0 {
                 return Err(conflict(
                     "version",
-                    "somebody else changed it meanwhile; read it again",
+                    "it has changed in the meantime; read it again",
                 ));
             }
             let (tenant, root, id, after) = (

@@ -48,7 +48,7 @@ impl From<ProviderError> for ApiProblem {
                 tracing::warn!(%error, "payment provider request failed");
                 let mut refused = Self::new(
                     Code::ProviderUnavailable,
-                    "the same request may be sent again",
+                    "the payment provider request failed; the same request may be sent again",
                 );
                 refused.retry_after_secs = Some(30);
                 refused

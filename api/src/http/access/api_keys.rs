@@ -107,7 +107,7 @@ pub async fn create_api_key(
     if new.scope == Scope::PlatformAdmin && !key.is_platform_admin() {
         return Err(ApiProblem::new(
             Code::Forbidden,
-            "only a platform admin may make another",
+            "only a platform admin may create another",
         ));
     }
     let secret = tenants::key::new_secret(

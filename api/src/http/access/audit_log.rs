@@ -121,7 +121,7 @@ pub async fn list_audit_log(
         .filter(|resource| !AUDITED.contains(resource))
     {
         let detail = format!(
-            "nothing is logged about {unknown:?}; expected one of {}",
+            "{unknown:?} is not a resource of the audit log; expected one of {}",
             AUDITED.join(", ")
         );
         return Err(ApiProblem::field(Code::InvalidField, "resource", detail));

@@ -69,7 +69,7 @@ pub async fn account_by_hand(
     let none = || {
         ApiProblem::new(
             Code::NoAgreementInForce,
-            "no agreement is in force that says whose money this tenant's is",
+            "this tenant has no agreement in force",
         )
     };
     let terms = app
@@ -91,7 +91,7 @@ pub async fn account_by_hand(
     }
     Err(ApiProblem::new(
         Code::Forbidden,
-        "the platform collects this tenant's money: only its operator moves it by hand",
+        "the platform collects this tenant's money: only its operator may adjust it by hand",
     ))
 }
 
@@ -120,8 +120,8 @@ async fn account_to_settle(
         return Ok(account);
     }
     let detail = format!(
-        "the tenant does not pay with its {kind} now: what is in it ({posted} cents) may only be \
-            taken towards 0"
+        "the tenant does not currently pay with its {kind}: its {posted} cents may only be moved \
+            towards 0"
     );
     Err(ApiProblem::field(
         Code::NoAgreementInForce,
@@ -156,7 +156,8 @@ async fn account_of(
             _ => Err(ApiProblem::field(
                 Code::Forbidden,
                 "account",
-                "only the platform's operator settles what the tenant does not pay with now",
+                "only the platform's operator may adjust an account that the tenant does not \
+                    currently pay with",
             )),
         },
     }

@@ -91,7 +91,7 @@ pub fn wanted_kinds(kinds: Vec<NoticeKind>) -> Result<Option<Vec<NoticeKind>>, A
         return Err(ApiProblem::field(
             Code::InvalidField,
             "kinds",
-            "test notices are sent when they are asked for",
+            "test notices are sent only on request",
         ));
     }
     Ok(Some(kinds).filter(|kinds| !kinds.is_empty()))
@@ -101,7 +101,7 @@ fn check_url(app: &App, url: &str) -> Result<(), ApiProblem> {
     app.reach.check(url).map(drop).map_err(|error| {
         let hint = match error {
             BadUrl::NotHttps | BadUrl::NotPublic => {
-                "; the operator may allow private addresses, and those without TLS, by \
+                "; the operator may allow private addresses, and those without TLS, with \
                     CENTWISE_WEBHOOKS_TO_PRIVATE=true"
             }
             BadUrl::Malformed | BadUrl::Credentials => "",

@@ -341,17 +341,17 @@ fn paid_since(
         (None, None) => return Ok(None),
         (Some(cents), Some(reference)) => (cents, short("reference", reference)?),
         (Some(_), None) => {
-            let expected = "expected the bank's or the provider's reference beside cents";
+            let expected = "expected the bank's or the provider's reference together with cents";
             return Err(ApiProblem::field(Code::MissingField, "reference", expected));
         }
         (None, Some(_)) => {
-            let expected = "expected the cents that were paid beside the reference";
+            let expected = "expected the cents that were paid together with the reference";
             return Err(ApiProblem::field(Code::MissingField, "cents", expected));
         }
     };
     if !app.held.is_held() {
-        let detail = "what is payable is worked out; cents are stated only after a restore, of \
-            what was paid since the backup";
+        let detail = "the payable amount is calculated; cents are stated only after a restore, \
+            for payouts made since the backup";
         return Err(ApiProblem::field(Code::NotRestored, "cents", detail));
     }
     if !(1..=Cents::EVENT_MAX.0).contains(&cents) {
@@ -372,8 +372,8 @@ fn nothing(considered: &Considered) -> ApiProblem {
     ApiProblem::new(
         Code::NotPayable,
         format!(
-            "{word}: {carried} cents are carried forward, {withheld} are withheld for want of \
-                money from customers"
+            "{word}: {carried} cents are carried forward, {withheld} are withheld for lack of \
+                customer payments"
         ),
     )
 }

@@ -289,7 +289,7 @@ pub async fn onboard_payee(
     if !key.is_platform_admin() && key.key.tenant != tenant.id {
         return Err(ApiProblem::new(
             Code::Forbidden,
-            "only the reseller itself, or the platform's operator, opens its account",
+            "only the reseller itself, or the platform's operator, may open its account",
         ));
     }
     if tenant.kind != TenantKind::Reseller {

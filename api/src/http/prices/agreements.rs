@@ -246,7 +246,7 @@ async fn check_accounts(app: &App, terms: &Agreement) -> Result<(), ApiProblem> 
             if balance != Balance::default() {
                 let (kind, Balance { posted, held }) = (account.kind, balance);
                 let detail = format!(
-                    "the buyer's {kind} must be at 0 with nothing held first: it has {posted} \
+                    "the buyer's {kind} must first be at 0 with nothing held: it has {posted} \
                         cents, {held} of them held"
                 );
                 return Err(ApiProblem::field(Code::AccountsNotEmpty, "collect", detail));
@@ -264,7 +264,7 @@ impl NewAgreementBody {
         buyer: &Tenant,
     ) -> Result<Agreement, ApiProblem> {
         let seller = buyer.parent.ok_or_else(|| {
-            ApiProblem::field(Code::InvalidField, "buyer", "the platform buys from nobody")
+            ApiProblem::field(Code::InvalidField, "buyer", "the platform has no seller")
         })?;
         let pricing = match (&self.rate_card, self.commission_bp) {
             (Some(_), Some(_)) => {
@@ -284,7 +284,7 @@ impl NewAgreementBody {
                 }
             }
             (None, _) if buyer.kind == TenantKind::Customer => {
-                let detail = "a customer buys at a rate card of its seller's: a commission is a \
+                let detail = "a customer buys at a rate card of its seller: a commission is a \
                     share of what a reseller's own customers pay";
                 return Err(ApiProblem::field(Code::MissingField, "rate_card", detail));
             }
@@ -332,7 +332,7 @@ impl NewAgreementBody {
             return Err(ApiProblem::field(
                 Code::InvalidField,
                 "credit_cap_cents",
-                "only a reseller gives credit",
+                "only a reseller can give credit",
             ));
         }
         Ok(terms)

@@ -298,15 +298,15 @@ async fn check_meter(app: &App, name: &str) -> Result<(), ApiProblem> {
     match app.catalog.meter_by_name(name).await? {
         None => refused(
             Code::UnknownMeter,
-            format!("there is no meter {name:?}: make it first"),
+            format!("there is no meter {name:?}: create it first"),
         ),
         Some(meter) if meter.terms.unit != CALL_UNIT => {
             let unit = meter.terms.unit;
             refused(
                 Code::NotWithThisMeter,
                 format!(
-                    "a price list has prices of seconds, and the meter {name:?} counts in \
-                        {unit:?}: write its prices as a rate card"
+                    "a price list prices seconds, but the meter {name:?} counts in {unit:?}: \
+                        write its prices as a rate card"
                 ),
             )
         }

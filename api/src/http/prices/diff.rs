@@ -110,8 +110,8 @@ pub fn check_counters(
             field: format!("rates[{index}].price"),
             code: "counter_not_kept".to_owned(),
             detail: format!(
-                "{} kept no counter so far: publish it with `counted: true` first, or \
-                from the start of a month",
+                "{} has kept no counter yet: publish it with `counted: true` first, or from the \
+                    start of a month",
                 rate.key
             ),
         })

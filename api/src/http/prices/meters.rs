@@ -152,7 +152,8 @@ async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
             .find(|record| *record.body.meter == *meter.name)
         {
             return in_use(format!(
-                "usage of it came in at {}: what was charged stays as it was; make another meter",
+                "the meter received usage at {}, and its charges do not change: create another \
+                    meter",
                 used.received_at
             ));
         }
@@ -167,7 +168,8 @@ async fn check_unused(app: &App, meter: &Meter) -> Result<(), ApiProblem> {
         after = found.last().map(|record| record.seq);
     }
     in_use(format!(
-        "more than {LOOKED_THROUGH_MAX} records came in since it was made: make another meter"
+        "more than {LOOKED_THROUGH_MAX} records came in since the meter was created: create \
+            another meter"
     ))
 }
 

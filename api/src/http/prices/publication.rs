@@ -159,7 +159,7 @@ fn over(doc: &CardDoc, from: Instant, asks: impl Fn(&Rate) -> bool) -> Vec<Mista
 async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mistake>, ApiProblem> {
     let Some(found) = app.catalog.card_by_name(card.owner, name).await? else {
         let detail =
-            format!("the seller has no card {name:?}: make it first, and publish its prices");
+            format!("the seller has no card {name:?}: create it first, and publish its prices");
         return Ok(Some(mistake("fallback", "unknown_fallback", detail)));
     };
     if found.id == card.id {
@@ -172,7 +172,7 @@ async fn fallback(app: &App, card: &RateCard, name: &str) -> Result<Option<Mista
     let differs = found.currency != card.currency;
     let detail = || {
         format!(
-            "{name:?} is in {}, this card in {}",
+            "{name:?} is in {}, but this card is in {}",
             found.currency, card.currency
         )
     };
@@ -224,8 +224,8 @@ pub async fn endless(
         };
         if names.contains(&name) {
             let detail = format!(
-                "{}: the fallback cards lead back to one before them; let one of them name none, \
-                    or another",
+                "{}: the fallback cards form a cycle; remove or change the fallback of one of \
+                    them",
                 chain()
             );
             return Ok(Some(mistake("fallback", "fallback_cycle", detail)));
@@ -233,7 +233,7 @@ pub async fn endless(
         looked_at += 1;
         if names.len() > FALLBACKS_MAX || looked_at > FALLBACK_VERSIONS_MAX {
             let detail = format!(
-                "{}: at most {FALLBACKS_MAX} cards stand behind one another",
+                "{}: expected at most {FALLBACKS_MAX} fallback cards in a row",
                 chain()
             );
             return Ok(Some(mistake("fallback", "too_many_fallbacks", detail)));

@@ -145,7 +145,7 @@ pub async fn create_rate_card(
         return Err(ApiProblem::field(
             Code::InvalidField,
             "owner",
-            "a customer sells to nobody",
+            "a customer cannot own a rate card",
         ));
     }
     let card = RateCard {

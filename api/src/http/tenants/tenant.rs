@@ -159,7 +159,7 @@ fn sets_late_window(app: &App, access: &Access, days: Option<u16>) -> Result<(),
         Some(_) if access.key.tenant != app.platform => Err(ApiProblem::field(
             Code::Forbidden,
             "late_window_days",
-            "only the platform says how late usage may come",
+            "only the platform may set how late usage may arrive",
         )),
         _ => Ok(()),
     }

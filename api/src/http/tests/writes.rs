@@ -298,12 +298,13 @@ async fn a_key_with_another_scope_is_told_which_would_do() {
     };
     assert_eq!(
         detail("usage_write", "/v1/tenants").await,
-        "this needs a key with the scope `platform_admin` or `tenant_admin`; the scope of this \
-            one is `usage_write`"
+        "this request needs a key with the scope `platform_admin` or `tenant_admin`; this key \
+            has the scope `usage_write`"
     );
     assert_eq!(
         detail("tenant_admin", "/v1/meters").await,
-        "this needs a key with the scope `platform_admin`; the scope of this one is `tenant_admin`"
+        "this request needs a key with the scope `platform_admin`; this key has the scope \
+            `tenant_admin`"
     );
 }
 

@@ -71,7 +71,7 @@ impl SwitchQuery {
             None => Ok(self),
             Some((name, _)) => {
                 let detail = format!(
-                    "{name}: records of FreeSWITCH have this choice, those of Asterisk do not: \
+                    "{name} applies to records of FreeSWITCH only, not to those of Asterisk: \
                         leave it out"
                 );
                 Err(ApiProblem::field(Code::InvalidRequest, name, detail))

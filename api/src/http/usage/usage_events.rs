@@ -115,7 +115,7 @@ impl SendQuery {
             return Err(ApiProblem::field(
                 Code::InvalidField,
                 "map",
-                "a map is for CloudEvents",
+                "a map applies only to CloudEvents",
             ));
         }
         if map.trim_start().starts_with('[') {
@@ -196,7 +196,7 @@ pub async fn ingest_records(
     if events.len() > BATCH_EVENTS_MAX {
         return Err(ApiProblem::new(
             Code::BatchTooLarge,
-            format!("a batch has at most {BATCH_EVENTS_MAX} records: send several"),
+            format!("a batch has at most {BATCH_EVENTS_MAX} records: send several batches"),
         ));
     }
     let allowance = request::take(app, Class::Usage, access, events.len())?;
