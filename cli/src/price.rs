@@ -552,7 +552,7 @@ mod tests {
             rate("now", ""),
             rate("next", r#","effective_from":"2027-01-01T00:00:00Z""#),
         );
-        let unsaid = "meters.use [unit_required] by rates[0].window the price changes";
+        let unsaid = "meters.use [unit_required] rates[0].window makes the price change";
         for (meters, rates, want) in [
             ("", format!("{day},{night}"), Some(unsaid)),
             (r#""use":{"unit":"second"}"#, format!("{day},{night}"), None),
@@ -560,7 +560,7 @@ mod tests {
             (
                 "",
                 format!("{now},{next}"),
-                Some("meters.use [unit_required] by rates[1].effective_from "),
+                Some("meters.use [unit_required] rates[1].effective_from makes the price change"),
             ),
             ("", next.clone(), None),
             ("", now.clone(), None),
