@@ -358,9 +358,13 @@ fn seats(books: &Books) -> Option<String> {
 
 /// Once the platform is paid for its count of a customer's seats in a month, what others report
 /// takes nothing from it. A count that has no price, as one of a customer that its seller has
-/// closed, is in nobody's place (seed 10553).
+/// closed, is in nobody's place (seed 10553). What others reported before goes back as it was
+/// charged where its share was counted under terms that were over when the platform counted: no
+/// count of the platform's moved it (seeds 55991, 106860).
 fn seats_from_below(books: &Books) -> Option<String> {
     let mut by_others: BTreeMap<(TenantId, String), i128> = BTreeMap::new();
+    let mut reported_before: HashSet<Seq> = HashSet::new();
+    let mut moved_by_platform: HashSet<(TenantId, Option<CounterId>)> = HashSet::new();
     for record in books
         .records
         .iter()
@@ -368,10 +372,22 @@ fn seats_from_below(books: &Books) -> Option<String> {
     {
         let (of, namespace) = ((record.tenant, month(record.at)), record.identity.namespace);
         let is_reported = matches!(record.kind, Kind::Rated | Kind::RatedLater);
+        let share = (record.tenant, books.top(record).and_then(|top| top.counter));
         if record.identity.reporter.is_none() {
             if is_reported {
                 by_others.entry(of).or_default();
+                moved_by_platform.insert(share);
             }
+            continue;
+        }
+        if is_reported && !by_others.contains_key(&of) {
+            reported_before.insert(record.seq);
+        }
+        let takes_back = record.body.refers_to.filter(|_| record.kind == Kind::Void);
+        if takes_back.is_some_and(|seq| reported_before.contains(&seq))
+            && share.1.is_some()
+            && !moved_by_platform.contains(&share)
+        {
             continue;
         }
         let is_of_others =
