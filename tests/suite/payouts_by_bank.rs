@@ -240,7 +240,10 @@ async fn what_the_bank_sends_back_is_due_again(backend: Backend) {
         .await
         .unwrap();
     let none = cashier.file().await.unwrap_err().to_string();
-    assert!(none.contains("the balance has only 200 of the 300 cents"), "{none}");
+    assert!(
+        none.contains("the balance has only 200 of the 300 cents"),
+        "{none}"
+    );
     assert_eq!(told(Ok(cashier.last().await)), "Due 300 #1");
 }
 
