@@ -12,8 +12,8 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Request, StatusCode, Uri};
 use std::path::PathBuf;
 
-/// How often a request is sent again that took too long: it may have been a moment's, but what takes longer than the
-/// server gives will the next time, too.
+/// How often a request is sent again that took too long: it may have been a moment's, but what
+/// takes longer than the server gives will the next time, too.
 const TIMEOUTS_MAX: u32 = 2;
 
 /// The code of an answer that did not come in time.

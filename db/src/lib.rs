@@ -1,9 +1,9 @@
 //! Connections. To PostgreSQL: `postgres`. To SQLite: one write at a time (SQLite has one writer
 //! anyway), readers beside it.
 //!
-//! What is written one by one goes through `writer`; the journal, whose batches have thousands of rows, through a
-//! thread of its own, which binds row by row without a hop in between. Whoever writes holds
-//! `writer` meanwhile.
+//! What is written one by one goes through `writer`; the journal, whose batches have thousands of
+//! rows, through a thread of its own, which binds row by row without a hop in between. Whoever
+//! writes holds `writer` meanwhile.
 //!
 //! One process opens a SQLite file for writing at a time, because the journal keeps positions,
 //! chain heads and hot states in memory: a lock file beside it says so, and a lock on the file

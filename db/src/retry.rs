@@ -47,8 +47,8 @@ impl Tries {
 }
 
 /// Seconds until the next attempt at what is kept in a row, after so many failures in a row:
-/// `first`, and twice as long after each further one, up to `most`. In whole seconds from the number
-/// alone, so that every process works out the same.
+/// `first`, and twice as long after each further one, up to `most`. In whole seconds from the
+/// number alone, so that every process works out the same.
 pub fn pause_secs(first: i64, most: i64, failures: i64) -> i64 {
     let doublings = failures.saturating_sub(1).clamp(0, DOUBLINGS_MAX);
     first.saturating_mul(1 << doublings).min(most)

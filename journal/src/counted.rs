@@ -1,10 +1,10 @@
 //! Where a counter stands, since when it is priced as it is: the last of its segments
 //! (`rating::segments`); and what it was charged so far.
 //!
-//! Those before it are kept beside it, each as a distinct value of the counter, and are read only when an
-//! event is taken back. An event of the first segment says nothing of it, so that a counter whose
-//! price never changes costs no bytes more; and what it was charged follows from its charges, but
-//! where a change of prices was bounded ([`Restated`]).
+//! Those before it are kept beside it, each as a distinct value of the counter, and are read only
+//! when an event is taken back. An event of the first segment says nothing of it, so that a counter
+//! whose price never changes costs no bytes more; and what it was charged follows from its charges,
+//! but where a change of prices was bounded ([`Restated`]).
 //!
 //! Invariant: it follows from the records of its counter, in order, and from nothing else
 //! ([`Counted::follow`]).

@@ -4,9 +4,10 @@
 //! 1. It loads every account the batch may touch ([`Books::load`]); an account that was not loaded
 //!    is refused rather than taken for empty.
 //! 2. It takes the holds that are over at `now` out of `held`, as a recorded step of its own
-//!    ([`Books::expire`], so many in one batch), before any other command. The stored `held` still counts a hold that is over and not yet swept;
-//!    while a full page of them comes back, the engine commits that step alone and asks again. So
-//!    no check of what is available ever counts a hold that is over.
+//!    ([`Books::expire`], so many in one batch), before any other command. The stored `held` still
+//!    counts a hold that is over and not yet swept; while a full page of them comes back, the
+//!    engine commits that step alone and asks again. So no check of what is available ever counts a
+//!    hold that is over.
 //! 3. It runs the commands in order. Usage that names a hold which turns out to be over or ended is
 //!    refused by [`Books::capture`] and nothing moves; it has happened all the same, so the engine
 //!    posts it with [`Books::charge`], under the limits of usage without a hold.

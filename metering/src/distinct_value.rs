@@ -393,8 +393,8 @@ fn count_up_to(states: &States, key: &DistinctValueKey, segment: u32, last: u32)
 type StandsBySegment = BTreeMap<u32, Stands>;
 
 /// The value that stands at the end of the segment before `first` (of `max` and `latest`), and by
-/// each segment from there on, without one report of a distinct value in `first`. Values of the earlier
-/// segments are told by what is left of their totals.
+/// each segment from there on, without one report of a distinct value in `first`. Values of the
+/// earlier segments are told by what is left of their totals.
 fn standing_by_segment(
     states: &States,
     without: &Place,

@@ -16,7 +16,8 @@ use rating::segments::FlatsDue;
 use rating::usage::Counter;
 use rating::{Exact, Instant, Overflow, RateCardId};
 
-/// What the name of such a distinct value begins with: like a segment's, it is no value that was reported.
+/// What the name of such a distinct value begins with: like a segment's, it is no value that was
+/// reported.
 const MARK: &str = "#flat/";
 /// That it was kept when the counter's prices first changed.
 const KEPT: &str = "#flats";

@@ -1,5 +1,5 @@
-//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a distinct value
-//! of its counter.
+//! Segments of counters: which one a charge counts in, and the earlier ones, each kept as a
+//! distinct value of its counter.
 //!
 //! A segment ends when an event is priced by another rate of another version, and behind every
 //! event whose price depends on its order of arrival. It is written then and read only when an

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use rating::{Cents, Currency, Instant};
 use serde::{Deserialize, Serialize};
 
-/// Names one attempt of an operation: `<operation id>:<idempotency epoch>`. A new idempotency epoch only after a
-/// definitive refusal. Whatever a call says besides its key must come from the row that the key
-/// names: providers refuse a key that comes again with other parameters.
+/// Names one attempt of an operation: `<operation id>:<idempotency epoch>`. A new idempotency epoch
+/// only after a definitive refusal. Whatever a call says besides its key must come from the row
+/// that the key names: providers refuse a key that comes again with other parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallKey(pub String);
 

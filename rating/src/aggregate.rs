@@ -1,8 +1,9 @@
 //! How usage moves a counter: count, sum, max, unique, latest, and what a withdrawal leaves.
 //!
 //! `quantity` is what P is asked for, `events` how many reports stand. `count` and `sum` need
-//! nothing but the counter. The others are decided by the *distinct values* of the counter: the distinct
-//! values reported, each with how often it stands ([`distinct_value_text`] makes the value).
+//! nothing but the counter. The others are decided by the *distinct values* of the counter: the
+//! distinct values reported, each with how often it stands ([`distinct_value_text`] makes the
+//! value).
 //!
 //! | aggregation | a report needs | a withdrawal needs |
 //! |---|---|---|
@@ -11,9 +12,9 @@
 //! | max | nothing | `value`: [`standing_value`] of all distinct values after it is taken out |
 //! | latest | `newest`: from the distinct value [`NEWEST`] | `value`: likewise |
 //!
-//! The caller then writes the distinct value's count ±1, and for `latest` the distinct value [`NEWEST`] with the
-//! instant and the reporter's level of the value that stands. Of two reports of one instant
-//! the larger is the latest: the order of arrival never decides.
+//! The caller then writes the distinct value's count ±1, and for `latest` the distinct value
+//! [`NEWEST`] with the instant and the reporter's level of the value that stands. Of two reports of
+//! one instant the larger is the latest: the order of arrival never decides.
 //!
 //! Invariant: a withdrawal restores quantity and events exactly as if the report had never been.
 
@@ -125,9 +126,9 @@ pub fn grow(
     }
 }
 
-/// The distinct value of an event: its distinct attribute (`unique_by`), its quantity (`max`), its instant,
-/// quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no distinct values,
-/// or the event lacks the attribute.
+/// The distinct value of an event: its distinct attribute (`unique_by`), its quantity (`max`), its
+/// instant, quantity and reporter's level (`latest`; 0 is left out). `None`: the aggregation has no
+/// distinct values, or the event lacks the attribute.
 pub fn distinct_value_text(aggregation: Aggregation, report: &Report<'_>) -> Option<String> {
     let Report {
         at,
@@ -144,8 +145,9 @@ pub fn distinct_value_text(aggregation: Aggregation, report: &Report<'_>) -> Opt
     }
 }
 
-/// The value that stands among the distinct values of a `max` or `latest` counter, as (value, count).
-/// `None`: no distinct value is left. `Overflow`: a value that [`distinct_value_text`] did not make.
+/// The value that stands among the distinct values of a `max` or `latest` counter, as (value,
+/// count). `None`: no distinct value is left. `Overflow`: a value that [`distinct_value_text`] did
+/// not make.
 pub fn standing_value<'a>(
     distinct_values: impl IntoIterator<Item = (&'a str, i64)>,
 ) -> Result<Option<Stands>, Overflow> {

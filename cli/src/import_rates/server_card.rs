@@ -1,4 +1,5 @@
-//! The import into a card of a server: the card is created if need be, and the deck is posted to it.
+//! The import into a card of a server: the card is created if need be, and the deck is posted to
+//! it.
 
 use super::arguments::Args;
 use super::preview::show_and_check;

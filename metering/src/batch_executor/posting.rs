@@ -112,8 +112,8 @@ impl BatchExecutor {
         }
     }
 
-    /// Carries, counters and their distinct values after these charges of an event, and where on the
-    /// counters these count.
+    /// Carries, counters and their distinct values after these charges of an event, and where on
+    /// the counters these count.
     pub(super) fn grow(
         &mut self,
         prepared: &RatedEvent,

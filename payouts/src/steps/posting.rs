@@ -106,8 +106,8 @@ impl Payouts {
         .await
     }
 
-    /// One move between the balance and the outside world, once per idempotency epoch and way. What goes
-    /// out must be there.
+    /// One move between the balance and the outside world, once per idempotency epoch and way. What
+    /// goes out must be there.
     pub(crate) async fn post(&self, payout: &Payout, way: Way) -> Result<(), Unposted> {
         let (balance, external) = (
             commission_account_of(payout).account,

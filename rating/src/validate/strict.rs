@@ -1,8 +1,8 @@
 //! The form of a card: unknown, missing and malformed fields, each with its path.
 //!
 //! A card that reads as its type is checked only where the type is lenient (the fields of a price
-//! model). One that does not is walked once more against the table of fields (`fields`), to find them
-//! all.
+//! model). One that does not is walked once more against the table of fields (`fields`), to find
+//! them all.
 
 mod empty_lists;
 mod fields;
